@@ -1,6 +1,6 @@
-"""distill_tune: the best student that a teacher and a size limit allow, searched, confirmed and exported.
+"""distill_tune: search, confirm and export the best student for a teacher and a size limit.
 
-Importing this package pulls in neither torch nor ray; the modules that need them import them.
+Importing this package imports neither torch nor ray; only the modules that need them do.
 """
 
 from distill_tune.student import LoadedStudent, load_student

@@ -1,8 +1,8 @@
 """Named arrays in one Arrow IPC file: written once, memory-mapped by every worker of a node, never copied.
 
 Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format. The file is uncompressed and holds a single
-record batch, so each array is one stretch of memory, and all workers of a node share its pages. Arrays of more than one
-axis are fixed-shape tensors, which other tools read as such:
+record batch, so each array is contiguous in memory, and all workers of a node share its pages. Arrays of more than one
+axis are fixed-shape tensors, which other tools can read:
 https://arrow.apache.org/docs/format/CanonicalExtensions.html
 """
 
@@ -22,7 +22,7 @@ Arrays = dict[str, Array]
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write arrays of equal length, [n, ...] each, atomically; booleans as bytes, since Arrow's bits have no view."""
+    """Write arrays of equal length, [n, ...] each, atomically; booleans as bytes, since NumPy cannot view bits."""
     columns = {name: _column(np.ascontiguousarray(array)) for name, array in arrays.items()}
     batch = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
     booleans = ",".join(name for name, array in arrays.items() if array.dtype == np.bool_)
@@ -32,10 +32,10 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """Read-only views on the mapped file, as `write_arrays` wrote it.
+    """Read-only views of a memory-mapped file that `write_arrays` wrote.
 
     Raises:
-        CacheError: it is missing or no Arrow file of ours.
+        CacheError: it is missing or was not written by `write_arrays`.
     """
     try:
         batch = pa.ipc.open_file(map_buffer(path)).get_batch(0)
@@ -53,7 +53,7 @@ def map_buffer(path: Path) -> pa.Buffer:
 
 
 def _column(array: Array) -> pa.Array:
-    """[n, ...] in row-major order; pyarrow's own way to make a tensor permutes axes of length 1."""
+    """An array [n, ...] as a column, row-major; pyarrow's own tensor constructor permutes axes of length 1."""
     flat = pa.array((array.view(np.uint8) if array.dtype == np.bool_ else array).reshape(-1))
     if array.ndim == 1:
         return flat
@@ -63,7 +63,7 @@ def _column(array: Array) -> pa.Array:
 
 
 def _view(column: pa.Array) -> Array:
-    """The values in place; `Array.to_numpy` would do, but imports pandas: half a second for every worker."""
+    """A column's values without copying; `Array.to_numpy` would import pandas: half a second for every worker."""
     if isinstance(column, pa.FixedShapeTensorArray):
         return _view(column.storage.flatten()).reshape(-1, *column.type.shape)
     data, dtype = column.buffers()[1], column.type.to_pandas_dtype()

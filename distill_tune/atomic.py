@@ -1,6 +1,6 @@
-"""Files and folders that appear whole or not at all: filled under a hidden name beside their place, then renamed.
+"""Files and folders that appear whole or not at all: written under a hidden name next to their place, then renamed.
 
-A program that dies in between leaves a hidden name that nobody reads.
+A program that dies in between leaves a hidden file or folder that nothing reads.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 @contextmanager
 def remembering() -> Iterator[list[Path]]:
-    """What this program puts in place while the block runs, in order; what others put there meanwhile is not in it."""
+    """Paths that this program puts in place while the block runs, in order; not those of other programs."""
     made: list[Path] = []
     token = _made.set(made)
     try:
@@ -35,25 +35,25 @@ def _remember(path: Path) -> None:
 
 @contextmanager
 def folder_for(path: Path) -> Iterator[None]:
-    """The folder that `path` will be in; if the block ends in an error it goes again, unless it was there before."""
+    """Make the folder of `path`; if the block fails, remove it again unless it was there before."""
     new = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except BaseException:
         for folder in new:
-            with suppress(OSError):  # not empty, so somebody else's too
+            with suppress(OSError):  # not empty, so others use it too
                 folder.rmdir()
         raise
 
 
 @contextmanager
 def alone_in(folder: Path, before_waiting: Callable[[], object]) -> Iterator[None]:
-    """One program at a time is in such a block of a folder; where folders cannot be locked, all are.
+    """Let one program at a time run such a block for a folder; no limit if folders cannot be locked.
 
     Args:
-        folder: made if it is not there; if the block ends in an error and has put nothing there, it goes again.
-        before_waiting: called once if another program is there.
+        folder: made if missing; removed again if the block fails and has left nothing there.
+        before_waiting: called once if another program holds the lock.
     """
     with folder_for(folder / "what the block puts there"):
         lock = os.open(folder, os.O_RDONLY)
@@ -70,13 +70,13 @@ def _wait_for(lock: int, before_waiting: Callable[[], object]) -> None:
     except BlockingIOError:
         before_waiting()
         fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError:  # a file system without locks, or without those of folders
+    except OSError:  # a file system without locks, or without locks on folders
         return
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Where to write what shall stand at `path`; it takes that place when the block ends without an error."""
+    """A temporary path to write to, which is renamed to `path` if the block succeeds."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # nodes and containers may share process ids
     with folder_for(path):
         try:
@@ -88,29 +88,29 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def place_of(output: Path) -> AbstractContextManager[Path]:
-    """Where to write what is to stand at a user's `output`, whole or not at all; a pipe or device is written to itself.
+    """A path to write a user's `output` to, whole or not at all; a pipe or device is written to directly.
 
-    What took the place of `/dev/null` would be a file that grows with all that is thrown away.
+    A file renamed to `/dev/null` would grow with everything that is ever discarded there.
     """
     if output.exists() and not output.is_file():
         return nullcontext(output)
     place = real_path(output)
-    place.parent.stat()  # a folder that is not there is an error, and not made
+    place.parent.stat()  # a missing folder is an error; it is not made
     return new_file(place)
 
 
 @contextmanager
 def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: False) -> Iterator[Path]:
-    """An empty folder to fill; it takes the place of `folder` when the block ends without an error.
+    """An empty folder to fill, which replaces `folder` if the block succeeds.
 
-    What was there goes, unless it `is_whole`: another program has then just put it there.
+    An existing `folder` stays if it `is_whole`: another program has just put it there.
     """
     with folder_for(folder), _emptied_afterwards(folder.parent) as temporary:
         new = temporary / "new"
         new.mkdir()
         yield new
         if folder.exists() and not is_whole(folder):
-            with suppress(FileNotFoundError):  # another program has moved it away, to replace it too
+            with suppress(FileNotFoundError):  # another program is replacing it too and has moved it away
                 folder.rename(temporary / "old")
         try:
             new.rename(folder)
@@ -123,6 +123,6 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
 
 @contextmanager
 def _emptied_afterwards(place: Path) -> Iterator[Path]:
-    """A hidden folder in `place` that goes with all that is in it."""
+    """A hidden folder in `place`, deleted afterwards with its content."""
     with tempfile.TemporaryDirectory(dir=place, prefix=".new-", ignore_cleanup_errors=True) as temporary:
         yield Path(temporary)

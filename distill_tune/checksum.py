@@ -1,11 +1,11 @@
-"""Checksums of files: what tells one input from another, and a whole file from a damaged one."""
+"""Checksums of files: they tell one input from another, and an intact file from a damaged one."""
 
 import hashlib
 from pathlib import Path
 
 
 def sha256_of(*paths: Path) -> str:
-    """One SHA-256 of the contents of `paths`, in this order; names and places do not count."""
+    """One SHA-256 of the contents of `paths`, in this order; names and folders do not count."""
     whole = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

@@ -1,6 +1,6 @@
-"""What the commands share: exit statuses, and one readable line for whatever the user can mend.
+"""What the commands share: exit statuses, and one readable line for whatever the user can fix.
 
-0: done. 2: the input was bad, nothing was started or written. 130: interrupted. 1: everything else.
+0: done. 2: bad input, nothing was started or written. 130: interrupted. 1: everything else.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line that is refused in one line, as everything else is."""
+    """An argument parser that reports errors in one line, as everything else does."""
 
     def __init__(self, *arguments: Any, **options: Any):
         options.setdefault("allow_abbrev", False)  # `--seed 7` would train seven seeds
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=f"distill_tune {__version__}")
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
-        """As argparse does it, but an unknown option is told what it may have meant."""
+        """Parse as argparse does, but suggest what an unknown option may have meant."""
         open_what_is_closed()
         escape_what_has_no_letter()
         given, unknown = self.parse_known_args(*arguments, **options)
@@ -52,13 +52,13 @@ class Parser(argparse.ArgumentParser):
         return given
 
     def error(self, message: str) -> NoReturn:
-        """One line, and exit status 2."""
+        """Print one line and exit with status 2."""
         complain(f"{message.removeprefix('argument ').removesuffix('.')}; --help shows what can be given.")
         raise SystemExit(BAD_INPUT)
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command and turn what it raises into an exit status and a line on stderr."""
+    """Run a command, turning what it raises into an exit status and a line on stderr."""
     try:
         _check_current_folder()
         return command()
@@ -78,18 +78,18 @@ def guarded(command: Callable[[], int]) -> int:
         if told := fault_of_users(error):
             complain(told)
             return 1
-        if isinstance(error, OSError) and number == errno.ENAMETOOLONG:  # a name of the user's: ours are short
+        if isinstance(error, OSError) and number == errno.ENAMETOOLONG:  # a name the user gave: ours are short
             complain(f"{error.filename!s:.80}...: {error.strerror}, no file can have this name; give a shorter one.")
             return BAD_INPUT
         if isinstance(error, OSError) and number in _OF_THE_DISK:
             complain(_of_the_disk(error))
-        else:  # a fault of ours: the whole story, and a status that says so
+        else:  # a bug of ours: print the whole traceback
             traceback.print_exc()
         return 1
 
 
 def _check_current_folder() -> None:
-    """Refuse one that is gone, from which no relative path leads anywhere and PyTorch cannot be loaded."""
+    """Refuse a deleted current folder, in which no relative path resolves and PyTorch cannot be loaded."""
     try:
         Path.cwd()
     except OSError as error:
@@ -97,11 +97,10 @@ def _check_current_folder() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without taking apart what it has loaded: most of a second, for which a shell would wait.
+    """End the process without tearing down what it has loaded, which would keep a shell waiting most of a second.
 
-    By `os._exit`, once what is registered for the end is done and the streams are flushed, as mypy has it. But by
-    `sys.exit` under a profiler or tracer, which has yet to say what it saw, beside a thread that Python would wait for,
-    and where Python is to stay (`python -i`).
+    Calls `os._exit` after running the exit handlers and flushing the streams, as mypy does. Uses `sys.exit` instead
+    under a profiler or tracer, which has yet to report, if a non-daemon thread is running, and for `python -i`.
     """
     waited_for = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
     if waited_for or _is_watched() or sys.flags.inspect:
@@ -119,7 +118,7 @@ def _is_watched() -> bool:
 
 
 def _of_the_disk(error: OSError) -> str:
-    """What failed, as far as it says so: only a disk without room was surely to be written to."""
+    """A message for a disk error: only a full disk tells for sure that a write failed."""
     where, why = error.filename or "the result folder", error.strerror or str(error)
     if error.errno in _NO_ROOM:
         return f"{where}: cannot be written ({why}); make room, or choose another place."
@@ -127,22 +126,22 @@ def _of_the_disk(error: OSError) -> str:
 
 
 def complain(line: str) -> None:
-    """One line on stderr."""
+    """Print an error as one line on stderr."""
     tell(f"error: {' '.join(line.split())}", sys.stderr)
 
 
 def warn(line: str) -> None:
-    """One line on stderr, and the work goes on."""
+    """Print a warning as one line on stderr."""
     tell(f"warning: {line}", sys.stderr)
 
 
 def storage_at(storage: str, logbook: str, must_lock: bool = False) -> tuple[Path, Mirror | None]:
-    """The folder in which results are, and its mirror where `--storage` names an object store.
+    """The folder that holds the results, and its mirror if `--storage` names an object store.
 
     Args:
         storage: as given, a folder or a URI.
-        logbook: the name of the file that tells what else is in a result.
-        must_lock: as `local_folder`.
+        logbook: the name of the file that records what else is in a result.
+        must_lock: as for `local_folder`.
 
     Raises:
         ConfigError: it cannot be written to.
@@ -161,7 +160,7 @@ def local_folder(storage: str, must_lock: bool = False, way_out: str = "choose a
     Args:
         storage: as given.
         must_lock: whether files there will be locked, as a search locks its logbook.
-        way_out: what the user can do about a place that is none.
+        way_out: what the user can do about a place that cannot be used.
 
     Raises:
         ConfigError: it cannot be written to, or its files cannot be locked.
@@ -172,7 +171,7 @@ def local_folder(storage: str, must_lock: bool = False, way_out: str = "choose a
         if not there.is_dir():
             what = "leads nowhere" if there.is_symlink() and not there.exists() else "is a file"
             raise ConfigError(f"--storage {storage}: must be a folder, but {there} {what}; {way_out}.")
-        with tempfile.TemporaryFile(dir=there) as file:  # permissions say nothing of a read-only or remote disk
+        with tempfile.TemporaryFile(dir=there) as file:  # permissions do not reveal a read-only or remote disk
             _check_lock(storage, file.fileno(), must_lock)
     except OSError as error:
         why = error.strerror or str(error)
@@ -194,15 +193,15 @@ def _check_lock(storage: str, file: int, must_lock: bool) -> None:
 
 
 def refuse_to_replace(output: Path, folder: Path, suffix: str) -> None:
-    """Refuse an `--output` that is a file of the folder that the command reads, which would be lost.
+    """Refuse an `--output` that would overwrite a file of the folder that the command reads.
 
     Args:
-        output: it need not exist.
-        folder: of a result or a student.
-        suffix: of what the command writes itself; where that is there already, it is from an earlier time.
+        output: need not exist.
+        folder: the folder of a result or a student.
+        suffix: suffix of what the command itself writes; an existing file with it is from an earlier run.
 
     Raises:
-        ConfigError: it is such a file.
+        ConfigError: it would overwrite such a file.
     """
     place = real_path(output)
     if is_file(place) and place.suffix != suffix and place.is_relative_to(real_path(folder)):

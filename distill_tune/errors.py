@@ -1,19 +1,19 @@
 """Every error that distill_tune raises on purpose.
 
 DistillTuneError
-├── InputError          what the user gave is unusable: one line, exit status 2, nothing written
+├── InputError          the user's input is unusable: one line, exit status 2, nothing written
 │   ├── ConfigError         the configuration, a range or a command-line value
 │   ├── DataError           the data set
 │   └── TeacherError        the teacher or its logits
 ├── CacheError          a file of ours is damaged; it is rebuilt or refused, never trained on
-├── TrainingError       a training that cannot go on, such as a loss that is not finite
-└── StorageError        what a training has come to cannot be written; no outcome of it
+├── TrainingError       a training cannot continue, for example because its loss is not finite
+└── StorageError        what a training has produced cannot be written; not the training's fault
 """
 
 import re
 
 _FROZEN = re.compile(r"1 validation error for (\w+)\s+(\w+)\s+Instance is frozen \[[^]]*\]")
-"""Of pydantic, where a registry entry sets something of itself."""
+"""Pydantic's message if a registry entry sets an attribute of itself."""
 
 
 class DistillTuneError(Exception):
@@ -21,7 +21,7 @@ class DistillTuneError(Exception):
 
 
 class InputError(DistillTuneError):
-    """Something that the user gave cannot be used; the message is one line with the way out."""
+    """The user's input cannot be used; the message is one line that says how to fix it."""
 
 
 class ConfigError(InputError):
@@ -41,26 +41,26 @@ class CacheError(DistillTuneError):
 
 
 class TrainingError(DistillTuneError):
-    """A training cannot go on, for example because its loss is not finite."""
+    """A training cannot continue, for example because its loss is not finite."""
 
 
 class StorageError(DistillTuneError):
-    """What a training has come to cannot be written: a full disk or a quota is no fault of the training."""
+    """What a training has produced cannot be written: a full disk or a quota, not the training's fault."""
 
 
 def one_line(error: BaseException) -> str:
-    """What a library or a user's own code says is wrong, on one line and short enough for an error of ours.
+    """The message of an error of a library or of user code, on one line and short enough for our own messages.
 
-    It ends in files of UTF-8, which names of files need not be.
+    It is valid UTF-8, as it is written to files; file names in it need not be.
     """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")  # torch writes some in bold
-    plain = re.sub(r"\s+For further information visit \S+", "", plain)  # of pydantic, about its own pages
+    plain = re.sub(r"\s+For further information visit \S+", "", plain)  # pydantic's links to its own pages
     plain = _FROZEN.sub(r"\1.\2 cannot be set, since a part remembers nothing from one call to the next", plain)
     plain = plain.encode(errors="backslashreplace").decode()
-    text = " ".join(plain.split()).removesuffix(":")  # some errors say nothing but what they are
+    text = " ".join(plain.split()).removesuffix(":")  # some errors have only a type
     return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def last_line(error: BaseException) -> str:
-    """Where an error holds another process's traceback, what that one ended with."""
+    """The last line of an error's message: the actual error, if it holds another process's traceback."""
     return str(error).strip().rpartition("\n")[2][:300]

@@ -1,4 +1,4 @@
-"""Files of a folder in which a program is at work: they grow, change and go while they are looked at."""
+"""Reading a folder that another program is writing to: files may grow, change and disappear meanwhile."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files below a folder, in order, but for those that are being written, which have hidden names.
+    """All files below a folder, sorted, except those still being written, which have hidden names.
 
     Raises:
-        OSError: a folder cannot be read; one that has gone meanwhile has no files.
+        OSError: a folder cannot be read; one that has disappeared meanwhile counts as empty.
     """
     found = list[Path]()
     for place, folders, files in os.walk(folder, onerror=_unless_gone):
@@ -25,13 +25,13 @@ def _unless_gone(error: OSError) -> None:
 
 
 def whole_lines(path: Path) -> bytes:
-    """Of a file to which lines are added, all but one that is half written; nothing where there is no file."""
+    """The complete lines of a file that is being appended to; empty if there is no file."""
     found = path.read_bytes() if path.is_file() else b""
     return found[: found.rfind(b"\n") + 1]
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Size and time of a file; None where it has gone meanwhile."""
+    """Size and modification time of a file; None if it is gone."""
     try:
         found = path.stat()
     except FileNotFoundError:

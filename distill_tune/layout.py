@@ -1,6 +1,6 @@
-"""Which features of a table's rows belong together: a number and the mark of its gaps, or all features of a category.
+"""Which features of a table's rows belong together: a number and its missing mark, or all features of a category.
 
-`data/encoder.py` makes them; whoever changes rows must know, so that they stay rows which it could have made.
+`data/encoder.py` makes the rows; code that alters them needs this to keep them rows that the encoder could have made.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of a row's features: first numbers, then the marks of those that have one, then one-hot categories."""
+    """The order of a row's features: numbers, then the missing marks of some, then one-hot categories."""
 
     marked: tuple[bool, ...]
-    """Whether each number has a mark, which is 1 where it is missing and 0 elsewhere."""
+    """Whether each number has a missing mark, which is 1 if the number is missing and 0 otherwise."""
     categories: tuple[tuple[bool, ...], ...] = ()
-    """Whether each of a category's features is the one of missing values; where none is, all are 0 then."""
+    """For each category, whether each feature stands for a missing value; without one, all are 0 if it is missing."""
 
     @classmethod
     def of_numbers(cls, count: int) -> Layout:
-        """Numbers alone, without marks."""
+        """The layout of numbers alone, without marks."""
         return cls((False,) * count)
 
     @classmethod
     def of_encoder(cls, encoder: dict[str, Any]) -> Layout:
-        """The layout of the rows that an encoder makes, as `TableEncoder.to_dict` tells of it."""
+        """The layout of the rows that an encoder makes, from its `TableEncoder.to_dict`."""
         categories = encoder["categories"].values()
         return cls(
             marked=tuple(number["missing"] for number in encoder["numbers"]),
@@ -38,24 +38,24 @@ class Layout:
 
     @property
     def numbers(self) -> int:
-        """How many there are; number i is feature i."""
+        """The count of numbers; number i is feature i."""
         return len(self.marked)
 
     @property
     def columns(self) -> int:
-        """Numbers and categories: what was one column before it was encoded."""
+        """The count of numbers and categories, each of which was one column before encoding."""
         return len(self.marked) + len(self.categories)
 
     @cached_property
     def column_of(self) -> NDArray[np.intp]:
-        """The column of each feature, [features]: numbers are the first ones."""
+        """The column of each feature, [features]; numbers are the first columns."""
         marks = [column for column, is_marked in enumerate(self.marked) if is_marked]
         one_hot = [column for column, each in enumerate(self.categories, start=self.numbers) for _ in each]
         return np.array([*range(self.numbers), *marks, *one_hot], dtype=np.intp)
 
     @cached_property
     def missing(self) -> NDArray[np.float32]:
-        """What each feature is where its column has no value, [features]; 0 is a number's mean."""
+        """Each feature's value if its column is missing, [features]; 0 is a number's mean."""
         one_hot = [stands_for_none for each in self.categories for stands_for_none in each]
         return np.array([0.0] * self.numbers + [1.0] * sum(self.marked) + one_hot, dtype=np.float32)
 

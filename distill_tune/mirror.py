@@ -1,10 +1,10 @@
-"""A storage that is a URI: its folders are on this machine, and are copied to the object store while they grow.
+"""Storage at a URI: results are written to a local folder and copied to the object store as they grow.
 
-A search appends to files, locks them and maps them into memory, and an object store can do none of these. So it works
-in a folder of this machine, and what has changed there is copied from time to time, and at the end.
+A search appends to files, locks them and maps them into memory; an object store supports none of these. So it works in
+a local folder, and changes are copied periodically and at the end.
 
-Whatever has been copied is a result that can be taken up, at any instant and on another machine: logbooks are read
-first and written last, so that nothing is missing of which they tell; and what is not there any more goes after them.
+At any instant, what has been copied is a result that another machine can resume: logbooks are read first and written
+last, so that everything they mention is there; files deleted here are deleted there after that.
 """
 
 from __future__ import annotations
@@ -24,46 +24,45 @@ from distill_tune.growing_files import files_in, stamp_of, whole_lines
 from distill_tune.object_store import Store, folder_here
 
 EVERY_S = 20.0
-"""From the end of one copy to the beginning of the next: what a lost machine takes with it."""
+"""Seconds from the end of one copy to the start of the next: how much work a lost machine can cost."""
 _AT_A_TIME = 8
-"""Files on their way: most are small, and wait for the store's answer rather than for the network."""
+"""Files copied concurrently: most are small, and wait for the store's answer rather than for bandwidth."""
 _UNKNOWN = (-1, 0)
-"""The stamp of what is in the store, but may be another than is here."""
+"""The stamp of a file that is in the store, but may differ from the local one."""
 
 
 class Mirror:
-    """A folder of results on this machine, and its copy in an object store."""
+    """A local folder of results and its copy in an object store."""
 
     def __init__(self, uri: str, logbook: str):
-        """Find the store.
+        """Open the store.
 
         Args:
             uri: `s3://bucket/folder` or `gs://bucket/folder`.
-            logbook: the name of the files that tell what else is in a result.
+            logbook: the name of the files that record what else is in a result.
 
         Raises:
-            ConfigError: as `Store`; or nobody knows where this user's files are.
+            ConfigError: as for `Store`, or the user's home folder cannot be determined.
         """
         self.store, self.folder, self._logbook = Store(uri), folder_here(uri), logbook
         self._there: dict[Path, tuple[int, int]] = {}
-        """By name below the folder: size and time of each file when it was copied."""
+        """Path relative to the folder, to the file's size and time when it was copied."""
         self.problem = ""
-        """Why the last copy failed; empty where it did not."""
+        """Why the last copy failed; empty if it did not."""
 
     @property
     def names(self) -> list[str]:
-        """Of the results in the store."""
+        """Names of the results in the store."""
         return self.store.names(self._logbook)
 
     def fetch(self, name: str) -> bool:
-        """Bring a result here, unless what is here is the same or has gone on from it.
+        """Download a result, unless the local copy is the same or ahead of it.
 
         Returns:
-            Whether what is here has gone on from what is there.
+            Whether the local copy is ahead of the store's.
 
         Raises:
-            ConfigError: both have gone on, each by itself, or a program is at work in what is here, or the store cannot
-                be read.
+            ConfigError: the two have diverged, a program is at work in the local copy, or the store cannot be read.
         """
         there, book = self.store.listed(name), Path(name, self._logbook)
         if book not in there:
@@ -81,22 +80,22 @@ class Mirror:
         self._check_nobody_is_at_work(book)
         shutil.rmtree(self.folder / name, ignore_errors=True)
         with self.store.readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
-            for some in (there.keys() - {book}, [book]):  # a copy that is cut short has no logbook of its own
+            for some in (there.keys() - {book}, [book]):  # so that a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
         return False
 
     def _books_here(self, name: str) -> Iterator[Path]:
-        """All logbooks of a result: a search that stands beside another goes on by itself."""
+        """All logbooks of a result: a search within another's folder continues independently of it."""
         return (path.relative_to(self.folder) for path in (self.folder / name).rglob(self._logbook))
 
     def _both(self, book: Path, is_there: bool) -> tuple[bytes, bytes]:
-        """A logbook as it is here, and as it is there; empty where it is not."""
+        """A logbook's local and stored content, each empty if there is none."""
         ours = whole_lines(self.folder / book) if (self.folder / book).is_file() else b""
         return ours, self.store.read(book) if is_there else b""
 
     def _check_nobody_is_at_work(self, book: Path) -> None:
-        """Refuse to replace a result here whose logbook is locked: by a search that others have taken for lost."""
+        """Refuse to replace a local result whose logbook is locked, by a search that others took for lost."""
         name, place = book.parts[0], self.folder / book
         try:
             with place.open("rb") as file:
@@ -110,7 +109,7 @@ class Mirror:
             ) from error
 
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
-        """The stamp of a file here that has not changed since it was copied."""
+        """The stamp of a local file, or None if it is missing or has changed since it was copied."""
         stamp = stamp_of(self.folder / path)
         return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
 
@@ -119,9 +118,9 @@ class Mirror:
 
     @contextmanager
     def kept(self, folder: Path, say: Callable[[str], object]) -> Iterator[None]:
-        """Copy a result while the block runs, and once more when it has ended.
+        """Copy a result repeatedly while the block runs, and once more when it has ended.
 
-        `say` hears of a copy that fails, once until one succeeds; `problem` tells of the last.
+        `say` is called when a copy fails, once until one succeeds again; `problem` describes the last failure.
         """
         is_over = threading.Event()
         copying = threading.Thread(target=self._keep, args=(folder.name, is_over, say), name="mirror", daemon=True)
@@ -131,8 +130,8 @@ class Mirror:
         finally:
             is_over.set()
             try:
-                copying.join()  # in this thread nothing is copied: a store that does not answer would hold up a Ctrl-C
-            except KeyboardInterrupt:  # what the block has come to is here, and whoever asks is told
+                copying.join()  # copying in this thread would let a store that does not answer block a Ctrl-C
+            except KeyboardInterrupt:  # the block's outcome is complete locally; `check_copied` reports the problem
                 self.problem = "interrupted"
                 _wait_for_no_answers()
 
@@ -147,7 +146,7 @@ class Mirror:
         try:
             self.push(name)
             self.problem = ""
-        except Exception as error:  # whatever it is: a thread that ends in silence would leave a result half copied
+        except Exception as error:  # any error: a thread that dies silently would leave a result half copied
             if not self.problem:
                 say(f"warning: {self.store.place(name)} cannot be written ({one_line(error)}); it is tried again")
             self.problem = one_line(error)
@@ -156,9 +155,9 @@ class Mirror:
         """Copy what has changed in a result.
 
         Raises:
-            OSError: the store cannot be reached, or refuses.
+            OSError: the store cannot be reached or refuses the write.
         """
-        known = self._here(name)  # what is not among it is nothing that a logbook tells of, for these are read after it
+        known = self._here(name)  # what is gone by now is mentioned by no logbook, since those are read below
         books = {path: whole_lines(self.folder / path) for path in known if path.name == self._logbook}
         self._check_alone(name, books)
         others = (path for path in self._here(name) if path not in books)
@@ -170,7 +169,7 @@ class Mirror:
                     self._there[path] = stamps[path]
         for path, content in books.items():
             if self._there.get(path) != (stamp := (len(content), 0)):
-                self._there[path] = _UNKNOWN  # a store may have written what it says it has not
+                self._there[path] = _UNKNOWN  # a store may have written what it reports as failed
                 self.store.write(path, content)
                 self._there[path] = stamp
         here = {*known, *stamps}
@@ -179,10 +178,10 @@ class Mirror:
             del self._there[path]
 
     def _check_alone(self, name: str, books: Mapping[Path, bytes]) -> None:
-        """Refuse to replace what another machine has written, and to delete a result there that somebody deletes here.
+        """Refuse to overwrite what another machine has written, or to delete a result because its local copy is gone.
 
         Raises:
-            OSError: a logbook there is no beginning of the one here, or the result's own is here no more.
+            OSError: a stored logbook is not a prefix of the local one, or the result's own logbook is gone locally.
         """
         if (book := Path(name, self._logbook)) in self._there and book not in books:
             raise FileNotFoundError(f"{self.folder / book} is gone")
@@ -195,7 +194,7 @@ class Mirror:
         return [path.relative_to(self.folder) for path in files_in(self.folder / name)]
 
     def _send(self, path: Path) -> bool:
-        """Copy a file; False where it has gone meanwhile."""
+        """Copy a file; False if it has disappeared meanwhile."""
         try:
             self.store.send(self.folder / path, path)
         except FileNotFoundError:
@@ -205,14 +204,14 @@ class Mirror:
         return True
 
     def check_copied(self, folder: Path, way_out: str = "copy it") -> None:
-        """Whether all of a result is there.
+        """Check that all of a result is in the store.
 
         Args:
-            folder: of the result here.
+            folder: the result's local folder.
             way_out: what the user can do if it is not.
 
         Raises:
-            StorageError: the last copy has failed.
+            StorageError: the last copy failed.
         """
         if self.problem:
             place = self.store.place(folder.name)
@@ -220,7 +219,7 @@ class Mirror:
 
 
 def _wait_for_no_answers() -> None:
-    """End the process with copies on their way; Arrow would have it wait for each, a minute or two if none comes."""
+    """Let the process exit while copies are in flight; Arrow would wait for each, a minute or two without an answer."""
     from pyarrow import fs
 
     atexit.unregister(fs.ensure_s3_finalized)

@@ -1,4 +1,4 @@
-"""Object stores by their URI: how one is opened, what is in it, and which folder of this machine stands for it."""
+"""Object stores by URI: opening one, listing and copying its files, and the local folder that mirrors it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from distill_tune.errors import ConfigError, one_line
 
 SCHEMES = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "gs": "GOOGLE_APPLICATION_CREDENTIALS"}
-"""And what keys are set in, for each."""
+"""URI scheme to the environment variables that hold its credentials."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-"""Where another store than Amazon's is: every tool for S3 knows these variables but Arrow (apache/arrow#49643)."""
+"""The address of a store other than Amazon's: every S3 tool but Arrow reads these (apache/arrow#49643)."""
 
 
 class Store:
-    """A folder of an object store, in which results are; paths in it are relative, the name of a result first."""
+    """A folder of results in an object store; paths in it are relative and begin with a result's name."""
 
     def __init__(self, uri: str):
-        """Find it.
+        """Open the store and check that its bucket exists.
 
         Args:
             uri: `s3://bucket/folder` or `gs://bucket/folder`.
 
         Raises:
-            ConfigError: it is no such URI, or there is no such bucket, or the store cannot be reached.
+            ConfigError: the URI is malformed, the bucket does not exist, or the store cannot be reached.
         """
         self.uri = uri
         self._files, self._root = opened_store(uri)
@@ -40,10 +40,12 @@ class Store:
             raise ConfigError(f"--storage {uri}: there is no bucket {bucket!r}; make it, or name another.")
 
     def check_writable(self) -> None:
-        """Write to it, which may leave the mark of an empty folder there: once all else has been looked at.
+        """Write a test file and delete it.
+
+        This may leave an empty folder's marker behind, so do it after all other checks.
 
         Raises:
-            ConfigError: it refuses.
+            ConfigError: the store refuses.
         """
         token = Path(".distill_tune")
         try:
@@ -53,25 +55,25 @@ class Store:
             raise ConfigError(f"--storage {self.uri}: cannot be written to ({one_line(error)}).") from error
 
     def check_free(self, name: str) -> None:
-        """Whether a name is free for a new result.
+        """Check that a name is free for a new result.
 
         Raises:
-            ConfigError: it is not, or the store cannot be read.
+            ConfigError: it is taken, or the store cannot be read.
         """
         if self.listed(name):
             raise ConfigError(f"--name {name}: {self.place(name)} holds another result; choose another name.")
 
     def place(self, name: str) -> str:
-        """Where a result is, as a URI."""
+        """The URI of a result."""
         parts = urlsplit(self.uri)
         return parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
 
     def names(self, logbook: str) -> list[str]:
-        """Of the results that have such a file: looked for among all, since Arrow lists no folders of Google's."""
+        """Names of the results that have this logbook, found by listing all files: Arrow lists no folders of GCS."""
         return sorted(path.parts[0] for path in self.listed() if path.parts[1:] == (logbook,))
 
     def listed(self, name: str = "") -> dict[Path, Any]:
-        """What is in a result, or in all of them, as Arrow tells of it."""
+        """The files of a result, or of all results, with Arrow's information about each."""
         from pyarrow import fs
 
         with self.readable():
@@ -81,14 +83,14 @@ class Store:
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """What fails in the block is a store that cannot be read."""
+        """Turn an OSError of the block into a ConfigError: the store cannot be read."""
         try:
             yield
         except OSError as error:
             raise ConfigError(f"--storage {self.uri}: cannot be read ({one_line(error)}); try again.") from error
 
     def size(self, path: Path) -> int:
-        """In bytes; 0 where there is no such file."""
+        """Size of a file in bytes; 0 if there is none."""
         return self._files.get_file_info(self._key(path)).size or 0
 
     def read(self, path: Path) -> bytes:
@@ -98,25 +100,25 @@ class Store:
         return content
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write a file, as a whole or not at all."""
+        """Write a file, whole or not at all."""
         with self._files.open_output_stream(self._key(path)) as file:
             file.write(content)
 
     def send(self, source: Path, path: Path) -> None:
-        """Copy a file of this machine there."""
+        """Upload a local file."""
         from pyarrow import fs
 
         fs.copy_files(str(source), self._key(path), fs.LocalFileSystem(), self._files)
 
     def bring(self, path: Path, target: Path) -> None:
-        """Copy a file to this machine."""
+        """Download a file."""
         from pyarrow import fs
 
         target.parent.mkdir(parents=True, exist_ok=True)
         fs.copy_files(self._key(path), str(target), self._files, fs.LocalFileSystem())
 
     def delete(self, path: Path) -> None:
-        """Delete a file, unless somebody has done so."""
+        """Delete a file, if it is still there."""
         with suppress(FileNotFoundError):
             self._files.delete_file(self._key(path))
 
@@ -125,10 +127,10 @@ class Store:
 
 
 def opened_store(uri: str) -> tuple[Any, str]:
-    """The store of a URI as a file system of Arrow's, and the path in it, bucket first.
+    """The Arrow file system of a URI, and the path in it, bucket first.
 
     Raises:
-        ConfigError: it is no such URI, or the store cannot be opened.
+        ConfigError: the URI is malformed, or the store cannot be opened.
     """
     from pyarrow import fs
 
@@ -137,7 +139,7 @@ def opened_store(uri: str) -> tuple[Any, str]:
     if parts.scheme == "s3" and "endpoint_override" not in options:
         options |= _endpoint()
     try:
-        path = quote(parts.path, safe="/%")  # spaces and letters of any language, but not what is quoted already
+        path = quote(parts.path, safe="/%")  # spaces and non-ASCII letters, but nothing that is quoted already
         files, root = fs.FileSystem.from_uri(parts._replace(path=path, query=urlencode(options)).geturl())
     except (OSError, ValueError, NotImplementedError) as error:
         raise ConfigError(f"--storage {uri}: cannot be opened ({one_line(error)}); correct it.") from error
@@ -151,20 +153,20 @@ def _parts(uri: str) -> SplitResult:
         raise ConfigError(f"--storage {uri}: is no URI ({error}); correct it.") from error
     if parts.scheme not in SCHEMES:
         raise ConfigError(f"--storage {uri}: must be a folder, or s3://bucket/folder or gs://bucket/folder.")
-    if "@" in parts.netloc:  # search.toml has the command line
+    if "@" in parts.netloc:  # search.toml records the command line
         raise ConfigError(f"--storage: keys must not be in the URI; set {SCHEMES[parts.scheme]}.")
     if not parts.netloc:
         raise ConfigError(f"--storage {uri}: must name a bucket, as {parts.scheme}://bucket/folder does.")
-    if parts.fragment:  # which Arrow would leave out
+    if parts.fragment:  # Arrow would drop it
         raise ConfigError(f"--storage {uri}: must not have a '#', which ends the folder's name; write %23 for it.")
     return parts
 
 
 def _endpoint() -> dict[str, str]:
-    """Options for the endpoint of the environment; none where that has none.
+    """Arrow's options for the endpoint that the environment sets; none if it sets none.
 
     Raises:
-        ConfigError: it is no address, so that results would go to Amazon.
+        ConfigError: it is not an address; results would go to Amazon instead.
     """
     name, value = next(((name, os.environ[name]) for name in _ENDPOINTS if os.environ.get(name)), ("", ""))
     if not name:
@@ -176,10 +178,10 @@ def _endpoint() -> dict[str, str]:
 
 
 def folder_here(uri: str) -> Path:
-    """Where its results are on this machine: always the same place, so that a session finds what another has left.
+    """The local folder for a URI's results: always the same, so that one session finds what another left.
 
     Raises:
-        ConfigError: nobody knows where this user's files are.
+        ConfigError: the user's home folder cannot be determined.
     """
     parts = urlsplit(uri)
     same = parts._replace(path=parts.path.rstrip("/")).geturl()

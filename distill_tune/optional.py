@@ -1,4 +1,4 @@
-"""Packages that not every installation has, which the parts that need them import by this."""
+"""Imports of optional packages, which not every installation has."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from packaging.version import Version
 from distill_tune.errors import DistillTuneError, one_line
 
 _TELLS_NOBODY = {"ORT_DISABLE_TELEMETRY": "1"}
-"""When it is imported, ONNX Runtime gives the machine a number, in the user's cache, to be known by to its makers."""
+"""Without it, importing ONNX Runtime stores a telemetry ID for the machine in the user's cache."""
 
 
 def imported(package: str, who: str, error: type[DistillTuneError], oldest: str | None = None) -> Any:
-    """The package's module.
+    """Import an optional package and return its module.
 
     Args:
         package: its name, for `import` and for pip.
-        who: needs it, as a sentence begins: "teacher.source: 'timm'".
-        error: what to raise.
-        oldest: the first version that will do.
+        who: what needs it, to begin an error message: "teacher.source: 'timm'".
+        error: the class of error to raise.
+        oldest: the minimum version.
 
     Raises:
-        DistillTuneError: of the kind `error`; it is not installed, or too old.
+        DistillTuneError: of class `error`; the package is not installed, or too old.
     """
     for name, value in _TELLS_NOBODY.items():
         os.environ.setdefault(name, value)

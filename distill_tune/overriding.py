@@ -1,6 +1,6 @@
-"""Whether a user's own part can be used as it will be: what its methods take and what it says of itself, as its base.
+"""Checks that a user-defined part fits its base class: the signatures of its methods and its class variables.
 
-A method that takes fewer arguments is found here, in a line that names it, and not by the call that fails hours later.
+A method that takes too few arguments is reported here by name, and not by a call that fails hours later.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _KINDS = {bool: "True or False", int: "a whole number", tuple: 'a tuple of names
 
 
 def check_called_alike(part: type, base: type, path: str) -> None:
-    """Refuse a class of which a method cannot be called as `base` calls its own.
+    """Refuse a class with a method that cannot be called like that of `base`.
 
     Args:
-        part: the user's class.
-        base: of this package, from which it inherits.
-        path: where the user's class was found.
+        part: the user-defined class.
+        base: the class of this package that it inherits from.
+        path: where the user-defined class was found.
 
     Raises:
-        ConfigError: which method, what it must take, and what it takes.
+        ConfigError: a method does not fit; with what it must take and what it takes.
     """
     for name, ours in inspect.getmembers(base, inspect.isfunction):
         theirs = getattr(part, name)
@@ -39,15 +39,15 @@ def check_called_alike(part: type, base: type, path: str) -> None:
 
 
 def check_facts(part: type, base: type, path: str) -> None:
-    """Refuse a class that says of itself in other words than `base` does what is true, how much, or which names.
+    """Refuse a class whose booleans, integers or tuples of names have another type than those of `base`.
 
     Raises:
-        ConfigError: which class variable, and what it must be.
+        ConfigError: a class variable has another type; names it and what it must be.
     """
     for name, ours in vars(base).items():
         if name.startswith("_") or type(ours) not in _KINDS:
             continue
-        if name in getattr(part, "model_fields", {}):  # which leaves the class with what its base says
+        if name in getattr(part, "model_fields", {}):  # a field, so the class variable keeps the base's value
             raise ConfigError(f"{path!r}: {name} must be no option; write `{name}: ClassVar[{type(ours).__name__}]`.")
         theirs = getattr(part, name)
         is_such = _are_names(theirs) if isinstance(ours, tuple) else type(theirs) is type(ours)
@@ -60,9 +60,9 @@ def _are_names(given: Any) -> bool:
 
 
 def _takes(theirs: Callable[..., Any], ours: Callable[..., Any], is_bound: bool) -> bool:
-    """By place and by name, as the base's parameters say; what has a default there may be missing.
+    """Whether `theirs` accepts the parameters of `ours` that have no default, by position and by name.
 
-    Without `self`, where theirs `is_bound` to its class or to nothing.
+    `self` is left out if `theirs` `is_bound`, that is, a class method or static method.
     """
     needed = [p for p in inspect.signature(ours).parameters.values() if p.default is p.empty]
     by_place = [p.name for p in needed if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -75,6 +75,6 @@ def _takes(theirs: Callable[..., Any], ours: Callable[..., Any], is_bound: bool)
 
 
 def _named(ours: Callable[..., Any]) -> str:
-    """Its parameters without their types."""
+    """The signature without annotations."""
     bare = [p.replace(annotation=p.empty) for p in inspect.signature(ours).parameters.values()]
     return str(inspect.Signature(bare))

@@ -1,7 +1,7 @@
-"""Paths as a user wrote them: looking at one raises nothing, whatever it is.
+"""Checks of user-given paths that never raise, whatever the path.
 
-pathlib's methods raise instead: `expanduser` where there is no such user, the others where a name is too long for any
-file or a folder may not be entered. Such a path leads to no file, and whoever needs one there says so.
+pathlib's methods do raise: `expanduser` if there is no such user, the others if a name is too long for any file or a
+folder may not be entered. Here such a path simply leads to no file, and the code that needs one reports that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _STANDARD_LIBRARY = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", 
 
 
 def expanded(path: str | Path) -> Path:
-    """`path` with the home folder for its `~`; as it is where it has none or there is no such user."""
+    """`path` with its `~` expanded; unchanged if it has none or there is no such user."""
     return Path(os.path.expanduser(path))
 
 
@@ -34,7 +34,7 @@ def exists(path: Path) -> bool:
 
 
 def real_path(path: Path) -> Path:
-    """Where its links lead; `path` itself where no file can be, or links lead to themselves, as `resolve` would say."""
+    """`path` with links resolved, as far as possible; `path` itself if it cannot name a file."""
     try:
         return Path(os.path.realpath(path))
     except ValueError:  # a null byte
@@ -42,10 +42,10 @@ def real_path(path: Path) -> Path:
 
 
 def is_installed(path: Path) -> bool:
-    """Whether it is a file of an installed package, which changes with the package's version alone."""
+    """Whether it is a file of an installed package, which changes only with the package's version."""
     return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
 
 
 def is_users_code(path: Path) -> bool:
-    """Whether it is a file of code that is neither of an installed package nor of Python itself."""
+    """Whether it is a file of neither an installed package nor Python itself."""
     return path.is_file() and not is_installed(path) and not any(map(path.is_relative_to, _STANDARD_LIBRARY))

@@ -1,7 +1,7 @@
 """`python -m distill_tune.predict STUDENT_FOLDER INPUT`: classes and probabilities for new rows; needs no Ray.
 
 INPUT is a CSV, Parquet, .npy or .npz file in the layout of the training data, without labels, or a picture or a folder
-of pictures. The output is CSV: the file if these are pictures, the class, then the probability of each class.
+of pictures. The output is CSV: the file name (for pictures), the class, then the probability of each class.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def parser() -> Parser:
-    """The command line."""
+    """The command-line parser."""
     made = Parser(prog="python -m distill_tune.predict", description=__doc__)
     made.add_argument("student", metavar="STUDENT_FOLDER", help="a student's folder, such as best/ of a result folder")
     made.add_argument("input", metavar="INPUT", help="CSV, Parquet, .npy, .npz, or pictures")
@@ -35,7 +35,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     given = parser().parse_args(arguments)
     return guarded(lambda: _predict(given))
 
@@ -65,19 +65,19 @@ def _predict(given: argparse.Namespace) -> int:
 
 
 def _as_named(place: Path) -> TextIO:
-    """A CSV file to write, UTF-8 but for names of pictures that are none: these have their own bytes."""
+    """Open a CSV file for writing as UTF-8; picture names that are not UTF-8 keep their bytes."""
     return place.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def _is_same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except OSError:  # one is not there, which is said elsewhere if it must be
+    except OSError:  # one is missing, which is reported elsewhere if need be
         return False
 
 
 def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None) -> Iterator[list[str]]:
-    """A line of heads, then one for each row; `files` are the rows' own, where they are pictures."""
+    """A header line, then one line per row; `files` are the rows' files if they are pictures."""
     yield [*([] if files is None else ["file"]), "class", *classes]
     for number, row in enumerate(found):
         first = [] if files is None else [str(files[number])]
@@ -87,17 +87,17 @@ def _table(classes: tuple[str, ...], found: np.ndarray, files: list[Path] | None
 def _show(table: Iterator[list[str]]) -> int:
     try:
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="strict")  # these are no messages: who reads them must not find other names
+            sys.stdout.reconfigure(errors="strict")  # these are data, not messages: names must not be altered
         _write(sys.stdout, table)
         sys.stdout.flush()
     except UnicodeEncodeError as error:
         raise InputError(
             f"standard output: its encoding, {error.encoding}, lacks letters of classes or files; write to -o FILE."
         ) from error
-    except BrokenPipeError:  # `| head`: whoever reads it has seen enough
+    except BrokenPipeError:  # `| head` has read enough
         fall_silent(sys.stdout)
     except OSError as error:
-        fall_silent(sys.stdout)  # or Python tries once more to write at its end
+        fall_silent(sys.stdout)  # or Python tries to write again at exit
         why = error.strerror
         raise InputError(f"standard output: cannot be written ({why}); make room, or write to -o FILE.") from error
     return 0

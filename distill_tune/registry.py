@@ -1,9 +1,9 @@
-"""Registries: one folder of files, each of which adds one named thing.
+"""Registries: packages in which each file adds one named entry.
 
-A registry stands for a package. Every public module of that package is an entry, and the file's name is the entry's
-name: writing `students/convnet.py` with a class under `@STUDENTS.register` is all that a new student family takes.
-Modules that start with an underscore hold shared parts. Entries are imported when they are asked for, so listing
-names costs nothing. `"my_package.module:name"` stands wherever a registered name can stand.
+Every public module of a registry's package is an entry named after its file: writing `students/convnet.py` with a class
+under `@STUDENTS.register` is all that a new student family takes. Modules that start with an underscore hold shared
+code. Entries are imported on demand, so listing names costs nothing. `"my_package.module:name"` can be used wherever a
+registered name can.
 """
 
 import importlib
@@ -24,17 +24,17 @@ from distill_tune.paths import is_users_code
 
 
 class Options(BaseModel):
-    """Base of every registry entry: its fields are the options that a configuration table may set."""
+    """Base of all registry entries; the fields are the options that a configuration table may set."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
-    """By option, as a search space writes it: where a search looks for it if the space says nothing of it."""
+    """Option to its default range, as a search space writes it; used if the space does not mention the option."""
 
     @classmethod
     def missing_methods(cls) -> list[str]:
-        """Methods without which an entry cannot be used and that this class does not have, sorted.
+        """The required methods that this class lacks, sorted.
 
-        A base of which a method is needed only by some entries overrides this; of all others it is what is abstract.
+        By default these are the abstract ones; a base with a method that only some entries need overrides this.
         """
         return sorted(cls.__abstractmethods__)
 
@@ -44,12 +44,12 @@ T = TypeVar("T", bound=Options)
 
 
 def closest(name: str, known: list[str]) -> str | None:
-    """The known name that `name` is most likely a slip of, if any is close."""
+    """The known name that `name` is most likely a typo of, if any is close."""
     return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
-    """' Did you mean ...?' when something known is close, then the known names."""
+    """' Did you mean ...?' if a known name is close, then all known names."""
     near = closest(name, known)
     hint = f" Did you mean {near!r}?" if near else ""
     return f"{hint} Known: {', '.join(known) or 'none'}."
@@ -59,7 +59,7 @@ def load_dotted(path: str) -> Any:
     """The object at `"package.module:name"`.
 
     Raises:
-        ConfigError: it is written otherwise, there is no such module or name, or importing the module fails.
+        ConfigError: the path is malformed, there is no such module or name, or importing the module fails.
     """
     module_name, _, name = path.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), name)):
@@ -81,7 +81,7 @@ def _imported(path: str, module_name: str) -> ModuleType:
                 f"{path!r}: there is no module {error.name!r} in {Path.cwd()} or among the installed packages."
             ) from error
         reason = one_line(error)
-        if not isinstance(error, SyntaxError):  # which says itself where it is
+        if not isinstance(error, SyntaxError):  # its message already has the place
             places = traceback.extract_tb(error.__traceback__)
             place = next((each for each in reversed(places) if is_users_code(Path(each.filename))), places[-1])
             reason += f" ({place.filename}, line {place.lineno})"
@@ -92,12 +92,12 @@ class Registry(Generic[T]):
     """The named entries of one package, found by file name and imported on demand."""
 
     def __init__(self, what: str, package: str, base: str, adapt: str | None = None):
-        """The registry of a package.
+        """Create the registry of a package.
 
         Args:
-            what: names an entry in errors.
-            package: every public module of it is an entry.
-            base: "module:Class" that every entry inherits from, the user's own too.
+            what: what errors call an entry.
+            package: the package whose public modules are the entries.
+            base: "module:Class" that every entry inherits from, user-defined ones too.
             adapt: "module:function" that makes an entry of a user's plain callable and its dotted path.
         """
         self.what = what
@@ -105,13 +105,13 @@ class Registry(Generic[T]):
         self._entries: dict[str, type[T]] = {}
 
     def register(self, entry: EntryClass) -> EntryClass:
-        """Class decorator: the entry is known by the name of the file that it is in."""
+        """Class decorator: register the entry under the name of its file."""
         self._entries[entry.__module__.rpartition(".")[2]] = entry  # type: ignore[assignment]
         return entry
 
     @cached_property
     def names(self) -> list[str]:
-        """The registered names, sorted; nothing is imported but the package itself."""
+        """The registered names, sorted; only the package itself is imported."""
         folder = importlib.import_module(self._package).__path__
         return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
 
@@ -119,7 +119,7 @@ class Registry(Generic[T]):
         return ":" in name or name in self.names
 
     def get(self, name: str) -> type[T]:
-        """The entry called `name`, or the user's own at a dotted path.
+        """The entry called `name`, or the user-defined one at a dotted path.
 
         Raises:
             ConfigError: there is no such entry.
@@ -133,7 +133,7 @@ class Registry(Generic[T]):
 
     @property
     def base(self) -> type[T]:
-        """What every entry inherits from."""
+        """The class that every entry inherits from."""
         found: type[T] = load_dotted(self._base)
         return found
 

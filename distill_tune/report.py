@@ -1,7 +1,7 @@
-"""`python -m distill_tune.report RESULT_FOLDER...`: a search's page again, or several searches side by side.
+"""`python -m distill_tune.report RESULT_FOLDER...`: the page of one search, or of several side by side.
 
-Of one folder it is `report.html` in there, as the search itself writes it at its end; it may still be at work. Of
-several it is `comparison.html` in the current folder. Reads files alone, and needs neither Ray nor PyTorch.
+For one folder, writes `report.html` into it, as the search itself does when it ends; it may still be running. For
+several, writes `comparison.html` into the current folder. Only reads files; needs neither Ray nor PyTorch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMPARISON = "comparison.html"
 
 
 def parser() -> Parser:
-    """The command line."""
+    """The command-line parser."""
     made = Parser(prog="python -m distill_tune.report", description=__doc__)
     made.add_argument("folders", nargs="+", metavar="RESULT_FOLDER", help="of a search: results/NAME")
     where = f"the page to write (default: RESULT_FOLDER/report.html; of several, {COMPARISON})"
@@ -29,7 +29,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     given = parser().parse_args(arguments)
     return guarded(lambda: _report(given))
 
@@ -57,10 +57,10 @@ def _report(given: argparse.Namespace) -> int:
     page = comparison_of(results) if len(results) > 1 else page_of(results[0], real_path(output).parent == places[0])
     try:
         with place_of(output) as place:
-            place.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may be no UTF-8
+            place.write_text(page, encoding="utf-8", errors="backslashreplace")  # a path may not be UTF-8
     except OSError as error:
         raise InputError(f"{output!s:.200}: cannot be written ({error.strerror}); choose another place.") from error
-    if output.is_file():  # what is written to standard output is the page alone
+    if output.is_file():  # a page written to standard output must stay alone there
         tell(str(output), sys.stdout)
     return 0
 

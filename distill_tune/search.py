@@ -1,4 +1,4 @@
-"""`python -m distill_tune.search`: the best student that a teacher and a limit allow, found, confirmed and exported."""
+"""`python -m distill_tune.search`: find, confirm and export the best student for a teacher and its limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXTEND = "add N trials to a finished search, within --time if given, and confirm
 
 
 def parser() -> Parser:
-    """The command line; everything that is not here is in the configuration."""
+    """The command-line parser; everything else is in the configuration."""
     made = Parser(prog="python -m distill_tune.search", description=__doc__)
     add = made.add_argument
     add("space", nargs="?", metavar="SPACE", help=f"the search space, a TOML file (default: {DEFAULT_SPACE})")
@@ -56,7 +56,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     given = parser().parse_args(arguments)
     return guarded(lambda: _search(given, sys.argv[1:] if arguments is None else arguments))
 
@@ -99,7 +99,7 @@ def _search(given: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def _check_are_text(arguments: list[str]) -> None:
-    """Refuse names that are no UTF-8: Ray does not start in a program whose command has such a word."""
+    """Refuse arguments that are not UTF-8: Ray does not start in a program whose command line has one."""
     for word in arguments:
         try:
             word.encode()
@@ -108,7 +108,7 @@ def _check_are_text(arguments: list[str]) -> None:
 
 
 def _check_holds_results(storage: Path, given: str) -> None:
-    """Refuse a result folder as the storage: a search without a teacher that stands in it is no search by itself."""
+    """Refuse a result folder as the storage: the teacherless search inside it is not a result of its own."""
     from distill_tune.export.result_folder import SEARCH_TOML
     from distill_tune.tuning.state.logbook import LOGBOOK
 
@@ -137,9 +137,9 @@ def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror 
 
 
 def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror | None) -> Order | None:
-    """The order to take up or extend an old search, whose configuration is in its folder.
+    """The order to resume or extend an old search, whose configuration is in its folder.
 
-    None where all that was left to do was to copy it: it has ended while its store could not be reached.
+    None if all that was left to do was to copy it: it had finished while its store could not be reached.
     """
     option = "--resume" if given.resume else "--extend"
     if given.settings or given.trials is not None:
@@ -174,8 +174,8 @@ def _onward(given: argparse.Namespace, storage: Path, command: str, mirror: Mirr
 
 
 def fetched(name: str, mirror: Mirror) -> bool:
-    """As `Mirror.fetch`, by one program at a time: its folder is claimed later, and two would delete each other's."""
-    if not mirror.store.listed(name):  # nothing to bring, so that no folder is made for it
+    """`Mirror.fetch`, one program at a time: the folder is claimed only later, and two would delete each other's."""
+    if not mirror.store.listed(name):  # nothing to download, so make no folder for it
         return mirror.fetch(name)
     with alone_in(mirror.folder, lambda: warn("another program is bringing a result here; waiting for it")):
         return mirror.fetch(name)
@@ -184,7 +184,7 @@ def fetched(name: str, mirror: Mirror) -> bool:
 def _is_finished(folder: Path) -> bool:
     from distill_tune.tuning.state.history import History
 
-    with suppress(CacheError):  # which is said where the search is taken up
+    with suppress(CacheError):  # reported when the search is resumed
         return History.of(folder).is_finished
     return False
 
@@ -201,7 +201,7 @@ def _is_count(text: str) -> bool:
 
 
 def find_space(text: str) -> Path:
-    """A search space by path; a shipped one is found from any folder, in a checkout or where pip has put it.
+    """The path of a search space; a shipped one is found from any folder, in a checkout or where pip put it.
 
     Raises:
         ConfigError: there is no such file.

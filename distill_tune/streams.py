@@ -1,7 +1,4 @@
-"""Where a command writes to: a shell may have closed it, and whoever reads it may leave.
-
-Neither ends what is at work.
-"""
+"""Standard streams of a command: the shell may have closed one, or its reader may leave; neither stops the work."""
 
 import io
 import os
@@ -10,26 +7,26 @@ from typing import TextIO
 
 
 def open_what_is_closed() -> None:
-    """What is written to a stream that the shell has closed (`2>&-`) goes nowhere.
+    """Open each standard stream that the shell has closed (`2>&-`) on the null device.
 
-    Python has None in its place, and the first file to be opened would get its number, with what others write there.
+    Python has None in its place, and the next file opened would get its descriptor and whatever is written to that.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: its own
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: the stream's own
             stream = os.fdopen(number, mode, encoding="utf-8")
             os.set_inheritable(number, True)
             setattr(sys, name, stream)
 
 
 def escape_what_has_no_letter() -> None:
-    """Names of classes and paths may have letters that the encoding of standard output has not; it is no fault."""
+    """Escape characters of class names and paths that standard output's encoding lacks, instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(line: str, stream: TextIO) -> None:
-    """One line, at once; whoever reads it may leave (`| head`, a closed terminal), and what is at work goes on."""
+    """Write one line and flush; the work continues if the reader has left (`| head`, a closed terminal)."""
     try:
         stream.write(f"{line}\n")
     except OSError:
@@ -38,7 +35,7 @@ def tell(line: str, stream: TextIO) -> None:
 
 
 def flush(stream: TextIO) -> None:
-    """Write what waits in its buffer, if there is a reader."""
+    """Flush a stream, if it still has a reader."""
     try:
         stream.flush()
     except OSError:
@@ -46,7 +43,7 @@ def flush(stream: TextIO) -> None:
 
 
 def fall_silent(stream: TextIO) -> None:
-    """Nobody reads it: what is written to it goes nowhere, and so does what waits in its buffer."""
+    """Redirect a stream that nobody reads to the null device, along with what is still in its buffer."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""A trained student in Python: `load_student("results/NAME/best")`. The command for it is `predict.py`.
+"""A trained student in Python: `load_student("results/NAME/best")`; on the command line, see `predict.py`.
 
 student = distill_tune.load_student("results/NAME/best")
 student.predict("new_rows.csv")            # the most probable class of each row
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 _DARK = 127
-"""Images that end here or before were not written with all values of a byte."""
+"""Images whose brightest pixel is at most this do not use the full range of a byte."""
 
 
 def load_student(folder: str | Path) -> LoadedStudent:
-    """The student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
+    """Load the student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
 
     Raises:
-        InputError: it is no student's folder, a file of it is damaged, or the student's family cannot be imported.
+        InputError: it is not a student's folder, a file is damaged, or the student's family cannot be imported.
     """
     from distill_tune.students._folder import open_student_folder
 
@@ -47,7 +47,7 @@ def load_student(folder: str | Path) -> LoadedStudent:
 
 
 def _check_inputs(folder: str | Path, opened: StudentFolder) -> None:
-    """What student.json says of the inputs must be such as a student's folder is written with."""
+    """Check that what student.json says of the inputs is consistent."""
     if opened.encoder is None and len(opened.input_shape) == 3:
         return
     from distill_tune.data.encoder import TableEncoder
@@ -65,18 +65,18 @@ class LoadedStudent:
     """A trained student, ready to classify."""
 
     network: nn.Module
-    """In eval mode: what `inputs` makes, as a tensor, to logits [rows, classes]."""
+    """In eval mode: maps what `inputs` returns, as a tensor, to logits [rows, classes]."""
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
-    """The shape of a row as `inputs` makes it: (features,), or (channels, height, width)."""
+    """The shape of a row that `inputs` returns: (features,), or (channels, height, width)."""
     encoder: dict[str, Any] | None
-    """How a table's columns become features, as `student.json` says it; None for images."""
+    """How a table's columns become features, as in `student.json`; None for images."""
     separator: str | None
-    """Between the columns of a CSV file, if it has learned from one."""
+    """The column separator of the CSV file that it learned from, if it did."""
     array: str | None = None
-    """The name of the inputs in a .npz file, if it has learned from one in which they had a name of their own."""
+    """The name of the inputs in the .npz file that it learned from, if that gave them a custom name."""
     brightest: int | None = None
-    """The largest value of a pixel in the images that it has learned from, unless these were pictures."""
+    """The largest pixel value in the images that it learned from, unless these were pictures."""
 
     def inputs(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[Any]:
         """Rows in the layout of the training data, as the network takes them.
@@ -84,14 +84,14 @@ class LoadedStudent:
         Args:
             rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
                 or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
-            warn: is told of categories and gaps that the training data did not have, and of pictures, whose pixels go
-                to 255, where none of the training data was above 127.
+            warn: called for categories and gaps that the training data did not have, and for pictures (pixels up to
+                255) if no pixel of the training data was above 127.
 
         Returns:
-            float32 [rows, features] of a table, uint8 [rows, channels, height, width] of images.
+            float32 [rows, features] for a table, uint8 [rows, channels, height, width] for images.
 
         Raises:
-            DataError: they have another layout, or a file cannot be read.
+            DataError: the rows have another layout, or a file cannot be read.
         """
         from distill_tune.data.inputs import picture_files, read_inputs
 
@@ -104,9 +104,9 @@ class LoadedStudent:
         return read_inputs(given, self.encoder, self.input_shape, warn, self.separator, self.array)
 
     def probabilities(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[np.float32]:
-        """[rows, classes], each row summing to 1, in the order of `classes`; arguments and errors as `inputs`.
+        """Probabilities [rows, classes] in the order of `classes`; arguments and errors as for `inputs`.
 
-        `warn` is told, too, of rows for which the network has no finite logits: their probabilities are NaN.
+        Each row sums to 1, unless its logits are not finite: then they are NaN, and `warn` is called.
         """
         import numpy as np
 
@@ -122,15 +122,14 @@ class LoadedStudent:
         return found
 
     def predict(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> list[str]:
-        """The most probable class of each row; arguments and errors as `inputs`."""
+        """The most probable class of each row; arguments and errors as for `inputs`."""
         return [self.classes[best] for best in self.probabilities(rows, warn).argmax(1)]
 
     def export_onnx(self, path: str | Path) -> None:
-        """Write the network as ONNX, as `best/student.onnx` is, where that is not there or has to be elsewhere.
+        """Write the network as ONNX, as in `best/student.onnx`, if that is missing or needed elsewhere.
 
-        It takes any number of rows: `inputs` as the method makes them, to `logits`.
-
-        Images are normalised inside; a table's encoder stays outside.
+        It maps any number of rows, `inputs` as that method returns them, to `logits`. Images are normalised inside the
+        program; a table's encoder is not part of it.
 
         Raises:
             InputError: `onnxscript` is not installed.

@@ -1,4 +1,4 @@
-"""How many threads torch computes with, for a while: what is timed or trained here must not hang on what ran before."""
+"""Torch's number of threads within a block, so that timing and training do not depend on what ran before."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Torch's number of threads within the block; afterwards it is as before, whatever happens."""
+    """Set torch's number of threads within the block and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -18,9 +18,9 @@ def threads(count: int) -> Iterator[None]:
 
 
 def faster_threads(taken_s: Callable[[], float]) -> int:
-    """1, or torch's present number of threads: small networks, and cores that others use, lose by sharing work.
+    """The faster of 1 and torch's current number of threads: splitting up small networks, or on busy cores, is slower.
 
-    `taken_s` does some of it, and says how long that took.
+    `taken_s` does some of the work and returns how many seconds that took.
     """
     present, together_s = torch.get_num_threads(), taken_s()
     with threads(1):

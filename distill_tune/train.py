@@ -1,4 +1,4 @@
-"""`python -m distill_tune.train RUN`: train the student that a configuration without ranges describes; needs no Ray."""
+"""`python -m distill_tune.train RUN`: train the student of a configuration without ranges; needs no Ray."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 TRAIN_JSON = "train.json"
 _NUM_LINES = 5
-"""How often a training says how it is getting on."""
+"""How many progress lines a training prints."""
 
 
 def parser() -> Parser:
-    """The command line."""
+    """The command-line parser."""
     made = Parser(prog="python -m distill_tune.train", description=__doc__)
     made.add_argument(
         "run", metavar="RUN", help="a configuration without ranges, such as best/run.toml of a result folder"
@@ -52,7 +52,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command and return its exit status."""
     given = parser().parse_args(arguments)
     return guarded(lambda: _train(given))
 
@@ -102,23 +102,23 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
             except TrainingError as error:
                 raise TrainingError(f"seed {seed}: {error}") from error
             told = {"name": folder.name, "seeds": {str(s): r for s, r in reports.items()}}
-            write_json(folder / TRAIN_JSON, told)  # after each, for whatever ends the next one
+            write_json(folder / TRAIN_JSON, told)  # after each seed, in case the next one fails
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
     return 0
 
 
 def _check_limits(config: Config, dataset: Dataset) -> None:
-    """Refuse a student that is too large; for latency none, since this may be another machine than the search's."""
+    """Refuse a student that is too large; latency is not checked, since this may not be the search's machine."""
     from distill_tune.tuning.planning.limits import Limits
 
     limits = Limits(config.limits.model_copy(update={"max_latency_ms": None}), dataset)
-    if (excess := limits.excess(config)).why:  # where no limit is set, a network is still tried
+    if (excess := limits.excess(config)).why:  # without any limit, the network is still built
         raise ConfigError(f"limits: the student is {excess.why}; set a higher limit, or choose a smaller student.")
 
 
 def _train_seed(space: Space, preparation: Preparation, folder: Path) -> dict[str, Any]:
-    """Train a student and keep it; returns what `train.json` says of it."""
+    """Train and save a student; returns its entry of `train.json`."""
     from distill_tune.export.model_card import training_card
     from distill_tune.export.student_folder import OF_SEED, write_student_folder
 
@@ -134,12 +134,12 @@ def _train_seed(space: Space, preparation: Preparation, folder: Path) -> dict[st
 
 
 def _trained(config: Config, preparation: Preparation, seed: int) -> tuple[nn.Module, dict[str, float]]:
-    """The student after its last epoch, and the report of that."""
+    """The student after its last epoch, and that epoch's report."""
     from distill_tune.distillation.devices import device_for
     from distill_tune.distillation.training.folds import train_students
     from distill_tune.threads import threads
 
-    with threads(config.resources.cpus_per_worker):  # as a trial does, so that its weights come out again
+    with threads(config.resources.cpus_per_worker):  # as in a trial, to reproduce its weights
         for epoch in train_students(config, preparation.prepared, seed, device_for(config), refit=True):
             report = epoch.report
             number, last = int(report["epoch"]), config.search.max_epochs

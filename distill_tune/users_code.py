@@ -1,6 +1,6 @@
-"""What a user's own class or function is made of: its module and the modules of the user's that this imports.
+"""The source behind a user-defined class or function: its module and the user's modules that this imports.
 
-Read from the files and not from what is loaded, so that it is the same in every process, whatever has run there.
+Read from files rather than from loaded modules, so that it is the same in every process, whatever has run there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 from distill_tune.paths import is_installed, is_users_code
 
 _SAME_IN_ALL_VERSIONS = ("torch", "distill_tune")
-"""Packages of which every version makes the same network."""
+"""Packages that build the same network in every version."""
 
 
 def source_of(thing: Any) -> str:
-    """A digest of the source of the user's own class or function, so that an edit shows.
+    """A digest of the source of a user-defined class or function, which changes with every edit.
 
-    Installed packages of networks that it imports count by their versions. Of what is installed itself it is the
-    version, and of what has no file the name.
+    It includes the versions of imported packages that may build networks. For a thing that is itself installed it is
+    the name and the version, and for one without a file the name.
     """
     if isinstance(thing, partial):
         given = re.sub(r" at 0x[0-9a-f]+", "", repr((thing.args, thing.keywords)))
@@ -49,7 +49,7 @@ def source_of(thing: Any) -> str:
 
 
 def _installed(source: bytes) -> Iterator[str]:
-    """The installed packages that a source imports and that may build networks: those that ask for PyTorch or Keras."""
+    """The installed packages that a source imports and that may build networks: those that require PyTorch or Keras."""
     for name in {imported.partition(".")[0] for imported in _imports(source, "")}:
         spec = None if name in (*_SAME_IN_ALL_VERSIONS, *sys.stdlib_module_names) else _top_spec(name)
         if spec is not None and spec.origin is not None and is_installed(Path(spec.origin)):
@@ -67,11 +67,11 @@ def _version(name: str) -> str:
     if package in _SAME_IN_ALL_VERSIONS:
         return ""
     told = [version(each) for each in _distributions(package)]
-    return " ".join(told) or str(getattr(sys.modules.get(package), "__version__", ""))  # what nobody has installed
+    return " ".join(told) or str(getattr(sys.modules.get(package), "__version__", ""))  # not installed, only loaded
 
 
 def _distributions(package: str) -> list[str]:
-    """What has installed a package; most are called like it."""
+    """The distributions that provide a package; most have its name."""
     try:
         version(package)
     except PackageNotFoundError:
@@ -80,7 +80,7 @@ def _distributions(package: str) -> list[str]:
 
 
 def _users_imports(name: str, path: Path) -> dict[str, bytes]:
-    """Name to source of every file of the user's that importing a module runs, or that it may import later."""
+    """Module name to source, for every user file that importing a module runs or that it may import later."""
     found, waiting = dict[str, bytes](), [(name, path), *_users_files(name)]
     while waiting:
         name, path = waiting.pop()
@@ -93,10 +93,10 @@ def _users_imports(name: str, path: Path) -> dict[str, bytes]:
 
 @lru_cache(maxsize=256)
 def _imports(source: bytes, package: str) -> tuple[str, ...]:
-    """Names of all modules that a source may import, also inside of functions; some are names in a module."""
+    """Names of all modules that a source may import, also inside functions; some may be names in a module."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # of a file that nothing has imported yet
+    except (SyntaxError, ValueError):  # a file that nothing has imported yet
         return ()
     return tuple(dict.fromkeys(name for node in ast.walk(tree) for name in _imported_by(node, package)))
 
@@ -114,7 +114,7 @@ def _imported_by(node: ast.AST, package: str) -> Iterator[str]:
 
 
 def _users_files(name: str) -> Iterator[tuple[str, Path]]:
-    """Name and file of a module and of the packages around it, which importing it runs first."""
+    """Name and file of a module and of its parent packages, which importing it runs first."""
     top, *below = name.split(".")
     spec = None if top in _SAME_IN_ALL_VERSIONS else _top_spec(top)
     while spec is not None:
@@ -128,10 +128,10 @@ def _users_files(name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _top_spec(name: str) -> ModuleSpec | None:
-    """The spec of a module outside of all packages, which is found without being imported."""
+    """The spec of a top-level module, found without importing it."""
     try:
         return find_spec(name)
-    except (ImportError, ValueError):  # a loaded one without a spec, such as a script
+    except (ImportError, ValueError):  # a loaded module without a spec, such as a script
         return None
 
 

@@ -1,4 +1,4 @@
-"""Whose fault an exception is: one of a part of the user's own is no fault of ours, and is told in a line."""
+"""Whose fault an exception is: one raised by user-defined code is reported in one line."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OURS = Path(__file__).parent
 
 
 def fault_of_users(error: BaseException) -> str:
-    """What a part of the user's own has raised, and where; empty where the fault is ours.
+    """What user-defined code raised, and where; empty if the fault is ours.
 
-    The part's is what it raises itself and what a library does that it has called; not what it calls of ours.
+    An error is the user's if their code, or a library that it called, raised it; not if it came from our code.
     """
     for frame, number in reversed(list(walk_tb(error.__traceback__))):
         path = Path(frame.f_code.co_filename)
@@ -30,11 +30,11 @@ def fault_of_users(error: BaseException) -> str:
 
 @contextmanager
 def no_end_of_the_process() -> Iterator[None]:
-    """A part of the user's own that would end the process, as by `sys.exit`, ends its training alone.
+    """Let user-defined code that would end the process, as by `sys.exit`, end only its training.
 
     Raises:
-        TrainingError: something has raised SystemExit within the block.
-        SystemExit: Ray has, which ends the process because somebody has asked for it (SIGTERM): no training's fault.
+        TrainingError: something raised SystemExit within the block.
+        SystemExit: Ray raised it, since the process was asked to end (SIGTERM): not the training's fault.
     """
     try:
         yield
@@ -46,10 +46,10 @@ def no_end_of_the_process() -> Iterator[None]:
 
 @contextmanager
 def users_faults_refused() -> Iterator[None]:
-    """Before anything is started a fault of a user's part is bad input, as a mistake in the configuration is.
+    """Before anything is started, treat a fault of user-defined code as bad input, like a configuration mistake.
 
     Raises:
-        ConfigError: something of the user's has raised within the block.
+        ConfigError: user-defined code raised within the block.
     """
     try:
         yield

@@ -1,3 +1,3 @@
-"""The version of this package, which results and model cards name."""
+"""The version of this package, which results and model cards record."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Weights in a file: a state dict as safetensors, which other tools read and which holds no code.
+"""State dicts in safetensors files, which other tools can read and which hold no code.
 
 Format: https://huggingface.co/docs/safetensors
 """
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> None:
-    """Write tensors of any device atomically, and what is said of them beside.
+    """Write tensors of any device atomically, with `record` as metadata.
 
     Raises:
         OSError: they cannot be written.
     """
     with new_file(path) as temporary:
-        temporary.write_bytes(as_safetensors(state, record))  # `save_file` calls a full disk an error of its format
+        temporary.write_bytes(as_safetensors(state, record))  # `save_file` reports a full disk as a format error
 
 
 def as_safetensors(state: Mapping[str, Tensor], record: dict[str, str] | None = None) -> bytes:
-    """What such a file has in it: tensors of any device, each in full if some are tied."""
+    """The content of a safetensors file for tensors of any device; tied ones are each stored in full."""
     import torch
     from safetensors.torch import save
 
-    # The format has no two names for one memory, nor views of one, so each tensor is made its own.
+    # The format allows neither shared memory nor views, so each tensor gets its own copy.
     apart = {name: one.detach().cpu().clone(memory_format=torch.contiguous_format) for name, one in state.items()}
     return save(apart, record)
 
 
 def are_whole(path: Path) -> bool:
-    """Whether such a file is there with all that it says it has: a lost machine may have kept no more than its name."""
+    """Whether the file exists and is complete: a machine that was lost may have kept only its name."""
     from safetensors import SafetensorError, safe_open
 
     try:

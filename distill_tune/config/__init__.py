@@ -1,4 +1,4 @@
-"""One file format: a run is a configuration; a search space is a configuration in which some values are ranges."""
+"""Configurations: one file format for runs and for search spaces, in which some values are ranges."""
 
 from distill_tune.config.existing import tables_of
 from distill_tune.config.load import load_space, read_toml

@@ -1,13 +1,13 @@
-"""Sections that choose: one field names a registry entry, and a table of that name holds the entry's options.
+"""Sections that choose: a field names a registry entry, and a table of that name holds the entry's options.
 
     [student]
     family = "convnet"
     [student.convnet]           the fields of students/convnet.py
     width = 16
-    [student."my_models:net"]   those of one's own family
+    [student."my_models:net"]   the fields of a user-defined family
     depth = 3
 
-Tables of entries that are not chosen are checked like the others: they wait for their turn.
+Tables of entries that are not chosen are checked too, as another trial or edit may choose them.
 """
 
 from typing import Any, ClassVar, Self, TypeVar, overload
@@ -22,15 +22,15 @@ T = TypeVar("T", bound=Options)
 
 
 class Choosing(Options):
-    """A section in which some fields name registry entries, and whose tables are options of entries."""
+    """A section in which some fields name registry entries and the tables hold the entries' options."""
 
     model_config = ConfigDict(extra="allow")
     chooses: ClassVar[dict[str, Registry[Any]]]
-    """Field to the registry that it chooses from."""
+    """Field name to the registry that it chooses from."""
 
     @property
     def tables(self) -> dict[str, Any]:
-        """Options by the name of their entry, as configured."""
+        """Entry name to its options, as configured."""
         return self.model_extra or {}
 
     @overload
@@ -42,10 +42,11 @@ class Choosing(Options):
     def chosen(self, field: str, base: type[Options] = Options) -> Any:
         """The registry entry that `field` names, built with the options of its table.
 
-        Whoever may import what the entries inherit from asks them: `Student.of(section)`, `Loss.of(section)`.
+        Code that can import the entries' base class should call that instead: `Student.of(section)`,
+        `Loss.of(section)`.
 
         Raises:
-            TypeError: the field chooses from a registry whose entries are no `base`.
+            TypeError: the chosen entry is not a `base`.
         """
         name = getattr(self, field)
         entry = self.chooses[field].get(name)(**self.tables.get(name, {}))
@@ -55,7 +56,7 @@ class Choosing(Options):
 
     @classmethod
     def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
-        """A section as plain TOML without the tables of what it does not choose."""
+        """A section as plain TOML, without the tables of entries that it does not choose."""
         chosen = {table.get(field, cls.model_fields[field].default) for field in cls.chooses}
         return {key: value for key, value in table.items() if key in cls.model_fields or key in chosen}
 
@@ -75,7 +76,7 @@ class Choosing(Options):
         return self
 
     def _check_keys_known(self, entry: type[Options], field: str, name: str) -> None:
-        """What an entry says of keys of the section it must say of some that there are."""
+        """Refuse an entry whose `needs` or `ignores` names a key that the section does not have."""
         known = type(self).model_fields
         for fact in ("needs", "ignores"):
             for key in getattr(entry, fact, ()):
@@ -87,7 +88,7 @@ class Choosing(Options):
                     )
 
     def _waiting_entry(self, name: str) -> type[Options]:
-        """The entry of a table that is not chosen; at a dotted path, that of the first field which can name it."""
+        """The entry of an unchosen table; for a dotted path, from the first field that can name it."""
         registries = [registry for registry in self.chooses.values() if name in registry]
         if not registries:
             names = [each for registry in self.chooses.values() for each in registry.names]
@@ -116,7 +117,7 @@ def _check_options(entry: type[Options], name: str, table: Any) -> None:
 
     Raises:
         BrokenRule: a key or value breaks a rule.
-        ConfigError: a rule of the entry's own about several options; it starts with `name` and the key.
+        ConfigError: the entry's own rule about several options is broken; it starts with `name` and the key.
     """
     if not isinstance(table, dict):
         raise BrokenRule((name,), f"must be a table of options, but got {shown(table)}.", "dict_type", table)

@@ -1,4 +1,4 @@
-"""Corners of a search space: ranges at their ends and choices at each, which stand for all that lies between."""
+"""Corners of a search space: ranges at their ends and choices at each value, to represent everything in between."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from distill_tune.config.space import Space
 
 
 def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:
-    """Every corner of each with every corner of all others; one without values where there are no ranges."""
+    """All combinations of the ranges' corners; a single empty one if there are no ranges."""
     for values in product(*(found.corners() for found in ranges.values())):
         yield dict(zip(named(ranges), values, strict=True))
 
 
 def of_some_trial(space: Space) -> dict[KeyPath, Range]:
-    """The ranges that a trial can have: not those of a table that nothing chooses, or of a mix that no trial makes."""
-    trials = list(_chosen(space, max))  # the more further terms of the loss, the more exists
+    """The ranges that some trial has: not those of a table that nothing chooses, or of a mix that no trial uses."""
+    trials = list(_chosen(space, max))  # more additional loss terms make more parameters exist
     presence = Presence(space.tables, space.config)
     return {path: r for path, r in space.ranges.items() if any(presence.exists(path, trial) for trial in trials)}
 
 
 def of_every_trial(space: Space) -> dict[KeyPath, Range]:
-    """The ranges that no trial can be without, whatever it chooses."""
+    """The ranges that every trial has, whatever it chooses."""
     trials = list(_chosen(space, min))
     presence = Presence(space.tables, space.config)
     return {path: r for path, r in space.ranges.items() if all(presence.exists(path, trial) for trial in trials)}
 
 
 def _chosen(space: Space, weight_of: Callable[[tuple[Any, ...]], Any]) -> Iterator[Values]:
-    """What trials can choose on which other parameters depend, with one weight of each further term of the loss."""
+    """All combinations of choices that other parameters depend on, with one weight per additional loss term."""
     further = {path: found for path, found in space.ranges.items() if path[:2] == ("loss", "also")}
     weights = {dotted(path): weight_of(found.corners()) for path, found in further.items()}
     choices = combinations({path: found for path, found in space.ranges.items() if is_name(path) or path == USE})
@@ -42,13 +42,13 @@ def _chosen(space: Space, weight_of: Callable[[tuple[Any, ...]], Any]) -> Iterat
 
 
 def end_of(space: Space, family: str, end: Literal[0, -1]) -> Values:
-    """A student of this family with every range at its first corner, or at its last."""
+    """The values of a student of this family with every range at its first corner, or its last."""
     ranges = named(space.ranges_of(family))
     return {"student.family": family} | {name: found.corners()[end] for name, found in ranges.items()}
 
 
 def edges_of(space: Space, family: str) -> Iterator[Values]:
-    """All ranges at their first corner, all at their last, and all at the first but one at each of its others."""
+    """All ranges at their first corner, all at their last, and each range in turn at its other corners."""
     first = end_of(space, family, 0)
     yield first
     yield end_of(space, family, -1)

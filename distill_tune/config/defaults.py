@@ -1,6 +1,6 @@
-"""What a key has where a configuration says nothing of it, looked up by its path.
+"""Default values of keys that a configuration leaves out, looked up by path.
 
-Only what is shipped is asked: the code of a user's own part is not imported.
+Only shipped entries are considered; user-defined code is not imported.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from distill_tune.registry import Options
 
 
 def value_at(tables: dict[str, Any], path: KeyPath) -> Any:
-    """What `tables` say there, or the default; None where there is none, or only a user's own part knows it."""
+    """The value in `tables`, or the default; None if there is none, or only user-defined code knows it."""
     said = found_at(tables, path)
     return _default(tables, path) if said is None else said
 
 
 def _default(tables: dict[str, Any], path: KeyPath) -> Any:
     section, *names = path
-    if len(names) == 1 and section not in tables:  # a section that is left out may have other values than an empty one
+    if len(names) == 1 and section not in tables:  # a missing section may have other defaults than an empty one
         return getattr(_of_field(Config, section), names[0], None)
     model = SECTIONS.get(section) if len(names) == 1 else _entry(SECTIONS.get(section), names[0])
     return None if model is None or len(names) > 2 else _of_field(model, names[-1])
@@ -32,6 +32,6 @@ def _of_field(model: type[Options], name: str) -> Any:
 
 
 def _entry(section: type[Options] | None, name: str) -> type[Options] | None:
-    """What the options in a section's table of that name are for."""
+    """The shipped entry that the options in a section's table of that name belong to."""
     registries = getattr(section, "chooses", {}).values()
     return next((registry.get(name) for registry in registries if name in registry.names), None)

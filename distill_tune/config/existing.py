@@ -1,4 +1,4 @@
-"""Which tables and keys exist beside what was chosen: the others are not written, and not sampled."""
+"""Which tables and keys exist, given what was chosen; the others are neither written nor sampled."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OF_THE_TEACHER = (*OF_THE_TEMPERATURE, *OF_THE_SOFT_TERM, "schedule")
 """Keys of `[loss]` that a loss without a teacher does not have."""
 
 OF_THE_TEACHERS_WEIGHTS = (("regularization", "norm_ratio"),)
-"""Keys by which a student has something of its teacher's weights, beside an init that `needs_teacher`."""
+"""Keys that make a student depend on its teacher's weights, besides an init that `needs_teacher`."""
 
 
 def tables_of(config: Config) -> dict[str, Any]:
-    """A configuration as plain TOML tables, all defaults written out, without what is None or does not exist."""
+    """A configuration as plain TOML tables with all defaults, without keys that are None or do not exist."""
     dumped = config.model_dump(exclude_none=True)
     if config.data.folds is not None:
         del dumped["data"]["validation"]
@@ -29,7 +29,7 @@ def tables_of(config: Config) -> dict[str, Any]:
 
 
 def without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
-    """The same tables without those of what was not chosen, and without keys of `[loss]` that its kind has not."""
+    """The same tables without those of unchosen entries and without keys of `[loss]` that its kind lacks."""
     kept = dict(tables)
     for name, table in tables.items():
         model = SECTIONS[name]
@@ -43,7 +43,7 @@ def without_unchosen(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def at_its_own_pace(tables: dict[str, Any]) -> dict[str, Any]:
-    """The same tables, of one student family, with its pace (`optim.paces`) in the place of that of all."""
+    """The same tables of one student family, with its entry of `optim.paces` replacing the common settings."""
     if "paces" not in tables.get("optim", {}):
         return tables
     optim = dict(tables["optim"])
@@ -52,7 +52,7 @@ def at_its_own_pace(tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def lacking(kind: str, added: Iterable[str]) -> tuple[str, ...]:
-    """The keys of `[loss]` that do not exist for a kind of loss and what is added to it."""
+    """The keys of `[loss]` that do not exist for a kind of loss and the terms added to it."""
     entry = LOSSES.get(kind)
     softened = any(LOSSES.get(name).uses_temperature for name in added) or (
         entry.uses_teacher and entry.uses_temperature

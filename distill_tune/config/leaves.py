@@ -1,4 +1,4 @@
-"""Where a configuration's values and ranges stand: tables walked from their section down to what is no table."""
+"""Paths of a configuration's values and ranges: walks tables from their section down to the leaves."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from distill_tune.config.ranges import (
 from distill_tune.config.sections import SEARCHED, SEARCHED_OF_TEACHERS
 
 NAMES = {"student": ("family", "init"), "loss": ("kind",), "optim": ("kind",)}
-"""The keys of a section that choose; a plain list there means: choose one."""
+"""The keys of a section that choose; a plain list there is a choice."""
 
 KeyPath = tuple[str, ...]
-"""Section, then key by key."""
+"""A section, then keys."""
 
 FAMILY: KeyPath = ("student", "family")
 PACES: KeyPath = ("optim", "paces")
 
 
 def leaves(tables: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Path and value of everything below the searched sections that is no table, or is a range."""
+    """Path and value of everything in the searched sections that is a range or not a table."""
     for section in SEARCHED:
         if isinstance(tables.get(section), dict):
             for key, value in tables[section].items():
@@ -49,15 +49,15 @@ def _below(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def is_own_table(path: KeyPath) -> bool:
-    """Whether the options of a user's own part stand there: a table, whatever they are called."""
+    """Whether the path is that of a user-defined part's options, which are a table whatever their names."""
     return len(path) == 2 and path[0] in (*NAMES, "data") and ":" in path[1]
 
 
 def range_at(path: KeyPath, value: Any) -> Range | None:
-    """The range that a value stands for; None where it is a fixed value.
+    """The range that a value describes; None for a fixed value.
 
     Raises:
-        BrokenRule: it looks like a range and is none.
+        BrokenRule: it looks like a range but is not a valid one.
     """
     if looks_like_range(value):
         raise BrokenRule(path, unknown_kind(value))
@@ -67,26 +67,26 @@ def range_at(path: KeyPath, value: Any) -> Range | None:
 
 
 def named(ranges: Mapping[KeyPath, Range]) -> dict[str, Range]:
-    """The same by the names that sampled values have."""
+    """The same ranges by dotted name, as sampled values are named."""
     return {dotted(path): found for path, found in ranges.items()}
 
 
 def found_at(tables: Any, path: KeyPath) -> Any:
-    """What stands at `path`; None where nothing does."""
+    """The value at `path`; None if there is none."""
     for part in path:
         tables = tables.get(part) if isinstance(tables, dict) else None
     return tables
 
 
 def put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
-    """Write a value into tables, at a path whose tables need not exist."""
+    """Set the value at a path, making tables as needed."""
     for part in path[:-1]:
         tables = tables.setdefault(part, {})
     tables[path[-1]] = value
 
 
 def take_out(tables: dict[str, Any], path: KeyPath) -> None:
-    """Remove the value at a path at which there is one."""
+    """Remove the value at a path, which must exist."""
     for part in path[:-1]:
         tables = tables[part]
     del tables[path[-1]]
@@ -98,7 +98,7 @@ def is_name(path: KeyPath) -> bool:
 
 
 def cure(culprit: Range | None, broken: BrokenRule) -> str:
-    """What to do about a range one of whose values breaks a rule."""
+    """How to fix a range that contains a value that breaks a rule."""
     if not isinstance(culprit, Interval) or broken.kind == UNKNOWN_KEY:
         return ""
     if broken.kind in NUMBER_RULES:

@@ -1,4 +1,4 @@
-"""Reading a configuration: the TOML file, then each `--set KEY=VALUE` over it."""
+"""Reading a configuration: the TOML file, with each `--set KEY=VALUE` applied to it."""
 
 import tomllib
 from copy import deepcopy
@@ -15,19 +15,19 @@ from distill_tune.paths import is_file
 _A_KEY = "write section.key, such as loss.temperature; a part with a colon in it needs quotes."
 
 MADE_WITH = "made_with"
-"""The table of a result's `search.toml` that says what made it; it is no section, and read over."""
+"""The table of a result's `search.toml` that records what made it; it is not a section, and ignored."""
 
 
 def load_space(path: Path, settings: list[str], completing: bool = False) -> Space:
-    """The search space at `path` with `settings` ("loss.temperature=4") laid over it.
+    """The search space at `path` with `settings` ("loss.temperature=4") applied to it.
 
     Args:
         path: a TOML file.
         settings: each `key=value`.
-        completing: whether shipped ranges stand where a space says nothing (`shipped.py`).
+        completing: whether to add shipped ranges for keys that the space leaves out (`shipped.py`).
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or breaks a rule; one line, with the file's name.
+        ConfigError: the file is missing, is not TOML, or breaks a rule; one line, with the file's name.
     """
     of_the_file = read_toml(path)
     of_the_file.pop(MADE_WITH, None)
@@ -37,7 +37,7 @@ def load_space(path: Path, settings: list[str], completing: bool = False) -> Spa
     try:
         space = Space.parse(tables)
     except ConfigError as error:
-        if settings and _is_valid(of_the_file):  # then it is the command line that is at fault
+        if settings and _is_valid(of_the_file):  # so the command line is at fault
             raise
         raise ConfigError(f"{path}: {error}") from error
     return completed(space, tables) if completing else space
@@ -55,7 +55,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Raises:
-        ConfigError: it is missing, unreadable, or no TOML.
+        ConfigError: it is missing, unreadable, or not TOML.
     """
     try:
         return _parsed(path.read_text(encoding="utf-8-sig"), str(path))
@@ -70,17 +70,17 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _run_within(path: Path) -> str:
-    """The hint to the run of a folder, of a student or a result, that was named in the place of a file."""
+    """A hint at the run.toml in a student's or result's folder that was named in place of a file."""
     run = next((name for name in ("run.toml", "best/run.toml") if is_file(path / name)), None)
     return f"; name its {run}" if run else ""
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
-    """The tables of a TOML text, which may be anything.
+    """The tables of a text that may or may not be TOML.
 
     Raises:
-        ConfigError: it is TOML, but more than Python reads.
-        TOMLDecodeError: it is no TOML.
+        ConfigError: it is TOML, but exceeds what Python can read.
+        TOMLDecodeError: it is not TOML.
     """
     try:
         return tomllib.loads(text)
@@ -88,15 +88,15 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         raise
     except RecursionError as error:
         raise ConfigError(f"{where}: has lists or tables that are nested too deeply; flatten them.") from error
-    except ValueError as error:  # of int(), which reads so many digits and no more
+    except ValueError as error:  # from int(), which limits the number of digits
         raise ConfigError(f"{where}: has a number of more than 4,300 digits; shorten it.") from error
 
 
 def apply_setting(tables: dict[str, Any], setting: str) -> None:
-    """Lay one `key=value` over `tables`; key and value are TOML, and a bare word is taken as a string.
+    """Apply one `key=value` to `tables`; key and value are TOML, and a bare word is taken as a string.
 
     Raises:
-        ConfigError: there is no `=`, the key is no TOML key, or the value is a list or table that is no TOML.
+        ConfigError: there is no `=`, the key is not a TOML key, or a list, table or quoted string is not TOML.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip() or not text.strip():
@@ -111,7 +111,7 @@ def apply_setting(tables: dict[str, Any], setting: str) -> None:
 
 
 def _filled(nested: Any, value: Any) -> Any:
-    """`nested` tables with one key each, the innermost with `value`."""
+    """`nested`, tables of one key each, with `value` at the innermost key."""
     if not isinstance(nested, dict):
         return value
     ((key, below),) = nested.items()
@@ -130,7 +130,7 @@ def _parse_value(setting: str, text: str) -> Any:
 
 
 def _merge(tables: dict[str, Any], new: dict[str, Any], path: KeyPath = ()) -> None:
-    """Lay `new` over `tables`; an empty table takes everything out of the one that is there."""
+    """Merge `new` into `tables`; an empty table empties the existing one."""
     for key, value in new.items():
         old, at = tables.get(key), (*path, key)
         are_tables = isinstance(value, dict) and isinstance(old, dict)

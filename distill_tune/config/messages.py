@@ -1,4 +1,4 @@
-"""How a broken rule is told: the key, the rule, the value and the way out, in one line.
+"""How a broken rule is reported: the key, the rule, the value and the way out, in one line.
 
 loss.temperature: must be greater than 0, but got -3.
 student.convnet.width: must be an integer, but got [4, 8]. To choose one of them, write { choice = [4, 8] }.
@@ -18,11 +18,11 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import closest, did_you_mean
 
 ValuePath = tuple[str | int, ...]
-"""Where a value stands: section, key, and so on down to an index of a list."""
+"""The path of a value: section, key, and so on down to a list index."""
 
 UNKNOWN_KEY = "extra_forbidden"
 NUMBER_RULES = ("int_type", "float_type")
-"""Pydantic's names of some rules: one broken by an unknown key, two by what is no number."""
+"""Pydantic's names for the rules broken by an unknown key and by values that are not numbers."""
 
 _MOST_SHOWN = 80
 
@@ -36,31 +36,31 @@ _WORDS = {
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
 }
-"""What pydantic says, and what somebody who writes TOML would say."""
+"""Pydantic's wording to that of TOML."""
 
 
 class BrokenRule(ConfigError):
     """The value of one key breaks a rule."""
 
     def __init__(self, path: ValuePath, rule: str, kind: str = "", value: Any = None, cure: str = ""):
-        """`kind` is pydantic's name of the rule, such as "int_type"; `rule` and `cure` are whole sentences."""
-        super().__init__(path, rule, kind, value, cure)  # all of them: an error must survive pickling
+        """`kind` is pydantic's name for the rule, such as "int_type"; `rule` and `cure` are whole sentences."""
+        super().__init__(path, rule, kind, value, cure)  # all arguments, so that the error survives pickling
         self.path, self.rule, self.kind, self.value, self.cure = path, rule, kind, value, cure
 
     def __str__(self) -> str:
         return " ".join(filter(None, [f"{dotted(self.path)}:", self.rule, self.cure]))
 
     def within(self, *outer: str) -> BrokenRule:
-        """The same rule, seen from further out."""
+        """The same error with its path prefixed by `outer`."""
         return BrokenRule((*outer, *self.path), self.rule, self.kind, self.value, self.cure)
 
     def advised(self, cure: str) -> BrokenRule:
-        """The same rule with another way out; an empty one changes nothing."""
+        """The same error with another cure; an empty one changes nothing."""
         return BrokenRule(self.path, self.rule, self.kind, self.value, cure or self.cure)
 
 
 def dotted(path: Iterable[str | int]) -> str:
-    """`("student", "mlp", "widths", 1)` as `student.mlp.widths[1]`; keys are quoted where TOML needs it."""
+    """`("student", "mlp", "widths", 1)` as `student.mlp.widths[1]`; keys are quoted if TOML needs it."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{_key(part)}" for part in path).removeprefix(".")
 
 
@@ -69,17 +69,17 @@ def _key(name: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first few of them."""
+    """The first few names, separated by commas."""
     return ", ".join(names[:most]) + ", ..." * (len(names) > most)
 
 
 def named_apart(names: Sequence[str], most: int = 5) -> str:
-    """The same of names that users have given, so that none is taken for two, or for nothing."""
+    """`listed` for user-given names, quoted if they could be mistaken for two names or for none."""
     return listed([repr(name) if "," in name or name != name.strip() or not name else name for name in names], most)
 
 
 def shown(value: Any) -> str:
-    """A value as one would write it in TOML, on one line and cut off where it is long."""
+    """A value as written in TOML, on one line and truncated if long."""
     text = _written(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 4]} ..."
 
@@ -95,19 +95,19 @@ def _written(value: Any) -> str:
 
 
 def unknown_key(path: ValuePath, known: list[str]) -> BrokenRule:
-    """The error for a key that is not among the `known` ones."""
+    """The error for a key that is not among `known`."""
     return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", UNKNOWN_KEY)
 
 
 def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[str]) -> BrokenRule:
-    """The first thing that pydantic found in `table`, whose keys may be the `known` ones."""
+    """The first error that pydantic found in `table`, whose `known` keys are suggested for an unknown one."""
     details = error.errors(include_url=False)
     first, path = details[0], _path_in(table, details[0])
     if first["type"] == UNKNOWN_KEY:
         return unknown_key(path, known)
     if first["type"] == "missing":
         return BrokenRule(path, "this key is required.", "missing")
-    if not path:  # a rule about several keys at once says which
+    if not path:  # a rule about several keys names them itself
         return BrokenRule(path, f"{_rule(first)}.", first["type"])
     rules = dict.fromkeys(_rule(each) for each in details if _path_in(table, each) == path)
     rule = f"{_either(list(rules))}, but got {shown(first['input'])}."
@@ -115,7 +115,7 @@ def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[st
 
 
 def _path_in(table: Any, detail: ErrorDetails) -> ValuePath:
-    """Where the value stands; pydantic's own place goes on with the names of the members of a union."""
+    """The path of the value; pydantic's own location also contains the names of union members."""
     path: ValuePath = ()
     for part in detail["loc"]:
         if part in table if isinstance(table, dict) else isinstance(table, list) and isinstance(part, int):
@@ -135,7 +135,7 @@ def _rule(detail: ErrorDetails) -> str:
 
 
 def _either(rules: list[str]) -> str:
-    """The rules of all members of a union as one."""
+    """The rules of all members of a union, joined into one."""
     wider = [rule for rule in rules if not (rule == "must be an integer" and "must be a number" in rules)]
     return " or ".join(wider).replace(" or must be ", " or ")
 

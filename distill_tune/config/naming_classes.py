@@ -1,8 +1,8 @@
-"""Which class is which: somebody must tell the student, the labels or a term of the teacher's.
+"""Checks that the labels or a teacher's term tell the student which class is which.
 
-A loss on features gives the last layer no gradient, and one of how alike samples are is as content with any other order
-of the classes (`Loss.names_classes`). With all the weight, from the first step to the last, such a kind teaches nothing
-that a prediction could be made of.
+A loss on features gives the last layer no gradient, and a loss on the similarity of samples is the same for any order
+of the classes (`Loss.names_classes`). With all the weight from the first step to the last, such a kind teaches nothing
+that predictions could be made from.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def kinds_that_need_labels(space: Space, classes: int | None = None) -> list[str]:
-    """The kinds of loss with which no term of the teacher's need say which of so many classes is which."""
+    """The kinds of loss that may leave no teacher term to tell the classes apart; `classes` is their number."""
     if any(_names(name, classes) and not _may_lack(space, name) for name in space.added):
         return []
     return [kind for kind in space.kinds if not _names(kind, classes)]
@@ -31,12 +31,12 @@ def _names(loss: str, classes: int | None) -> bool:
 
 
 def check_classes_are_named(space: Space, classes: int | None = None) -> None:
-    """Refuse a space in which a trial's labels may weigh nothing though its kind of loss needs them.
+    """Refuse a space in which the labels may weigh nothing although the kind of loss needs them.
 
-    `classes`: how many the data have; None where they have not been read yet.
+    `classes` is the number of classes; None if the data have not been read yet.
 
     Raises:
-        BrokenRule: they may.
+        BrokenRule: the labels may weigh nothing.
     """
     kinds = kinds_that_need_labels(space, classes)
     if kinds and _may_be_whole(space, "soft_weight") and _may_be_whole(space, "soft_weight_end"):
@@ -58,10 +58,10 @@ def _may_lack(space: Space, added: str) -> bool:
 def _may_be_whole(space: Space, key: str) -> bool:
     found = space.ranges.get(("loss", key))
     if found is None:
-        return getattr(space.config.loss, key) in (1, None)  # an end that is not set is where it began
+        return getattr(space.config.loss, key) in (1, None)  # without an end, it stays where it began
     return _hits(found, 1)
 
 
 def _hits(found: Range, value: int) -> bool:
-    """Whether a trial may have just this value, by more than the chance with which a number is drawn."""
+    """Whether a trial has exactly this value with a probability above 0, unlike for a continuous range."""
     return found.contains(value) and (isinstance(found, Choice) or found.integer)

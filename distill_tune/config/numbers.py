@@ -1,4 +1,4 @@
-"""Kinds of numbers that several sections allow."""
+"""Types of numbers that several sections use."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LARGEST = 2**53
-"""Up to here every integer is a floating-point number of its own."""
+"""Up to here every integer has a distinct floating-point number."""
 
 
 def _is_not_beyond_all_counting(value: int) -> int:
@@ -17,8 +17,8 @@ def _is_not_beyond_all_counting(value: int) -> int:
 
 Positive = Annotated[int, Field(ge=1), AfterValidator(_is_not_beyond_all_counting)]
 COLDEST, HOTTEST = 1e-6, 1e6
-"""Between these the gradient of T^2 * KL of softened logits is more than rounding in single precision: at the hottest
-it is wrong by 3 to 7 %. The value itself is rounding from 1e5 on, and may be reported below 0."""
+"""Between these the gradient of T^2 * KL of softened logits is more than rounding error in single precision: at the
+hottest it is off by 3 to 7 %. The value itself is rounding error from 1e5 on, and may be reported below 0."""
 
 
 def _is_held_in_single_precision(value: float) -> float:
@@ -29,7 +29,7 @@ def _is_held_in_single_precision(value: float) -> float:
 
 Temperature = Annotated[float, Field(gt=0), AfterValidator(_is_held_in_single_precision)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-"""What every generator of random numbers in use can be seeded with."""
+"""A seed that every random number generator in use accepts."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 

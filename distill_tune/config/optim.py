@@ -1,4 +1,4 @@
-"""The section `[optim]`: how the student's weights are moved, and in which numbers and layout."""
+"""The section `[optim]`: how the student's weights are updated, and in which precision and memory format."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,33 +11,33 @@ from distill_tune.registry import OPTIMIZERS, STUDENTS, Options, Registry
 
 
 class PaceConfig(Options):
-    """In which numbers and layout one student family trains; what is None is as for all."""
+    """Precision and memory format for one student family; None: the same as for all."""
 
     precision: Literal["float32", "bfloat16"] | None = None
     memory_format: Literal["contiguous", "channels_last"] | None = None
 
 
 class OptimConfig(Choosing):
-    """How the student's weights are moved."""
+    """How the student's weights are updated."""
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"kind": OPTIMIZERS}
     kind: str = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     batch_size: Positive = 128
-    """Samples a batch, over all workers of the trial together."""
+    """Samples per batch, over all workers of the trial together."""
     accumulate: Positive = 1
-    """Batches a step; their gradients are averaged."""
+    """Batches per step; their gradients are averaged."""
     schedule: Literal["constant", "cosine", "one_cycle", "step"] = "cosine"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient over all weights; None does not clip."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Numbers of the forward pass; auto is measured, and where it cannot be, bfloat16 on a GPU that has it."""
+    """Precision of the forward pass; auto: measured or, if that is impossible, bfloat16 on a GPU that has it."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
-    """Layout of convolutions' kernels; auto is measured where the precision is, and contiguous elsewhere."""
+    """Layout of convolutions' kernels; auto: measured if the precision is, else contiguous."""
     paces: dict[str, PaceConfig] | None = None
-    """By student family, in the place of the two above: a search writes it where what is fastest differs."""
+    """Student family to its own values of the two above; a search writes it if the fastest differ by family."""
 
     @field_validator("paces")
     @classmethod

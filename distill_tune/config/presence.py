@@ -1,8 +1,8 @@
-"""Which parameters of a search space exist for a trial, by the names that it has chosen.
+"""Which parameters of a search space exist for a trial, given the names that it has chosen.
 
 A parameter of a family, initialisation, loss or optimizer that a trial did not choose does not exist for that trial,
-and neither do the temperature and the weight of a loss that has no teacher, nor the temperature of one that does not
-look at it. A term of `[loss.also]` that weighs nothing, or is the kind of the loss anyway, is none.
+nor do the temperature and soft_weight of a loss without a teacher, nor the temperature of a loss that does not use it.
+A term of `[loss.also]` does not exist if its weight is 0 or if it is the kind of the loss itself.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from distill_tune.config.sections import Config
 from distill_tune.registry import LOSSES
 
 USE = ("teacher", "ensemble", "use")
-"""The key that says which members of an ensemble take part."""
+"""The key that selects the members of an ensemble."""
 _MEMBERS = ("teacher", "ensemble", "members")
 
 Values = dict[str, Any]
-"""A trial's sampled values by their dotted name, such as {"loss.temperature": 3.2}."""
+"""A trial's sampled values by dotted name, such as {"loss.temperature": 3.2}."""
 
 
 @dataclass(frozen=True)
 class Presence:
-    """Asked parameter by parameter, `in_turn`, with the values that the trial has so far."""
+    """Tells which parameters exist; ask for one after the other, `in_turn`, with the trial's values so far."""
 
     tables: dict[str, Any]
-    """Those of the space, each range replaced by its first corner."""
+    """The space's tables, each range replaced by its first corner."""
     config: Config
-    """The same, checked."""
+    """The same tables, checked."""
 
     def in_turn(self, paths: Iterable[KeyPath]) -> list[KeyPath]:
-        """Parameters on which others depend come first."""
+        """The parameters, with those that others depend on first."""
         return sorted(paths, key=_turn)
 
     def exists(self, path: KeyPath, values: Values) -> bool:
@@ -50,7 +50,7 @@ class Presence:
         return True
 
     def _mixes(self, path: KeyPath, values: Values) -> bool:
-        """Whether a trial has the member or the weight at `path` of an ensemble: it mixes more than one, of those."""
+        """Whether a trial has the key at `path` of an ensemble; a weight needs a mix of several with that member."""
         terms = [self._name("loss", "kind", values), *self._added(values)]
         if self.config.teacher.source != "ensemble" or not any(LOSSES.get(name).uses_teacher for name in terms):
             return False
@@ -66,7 +66,7 @@ class Presence:
         return path[1] not in lacking(kind, added) if len(path) == 2 else path[1] in (kind, *added)
 
     def _added(self, values: Values) -> list[str]:
-        """The further terms of the loss that a trial has."""
+        """The additional terms of a trial's loss."""
         fixed = self.config.loss.also
         return [name for name, weight in fixed.items() if values.get(dotted(("loss", "also", name)), weight)]
 
@@ -76,5 +76,5 @@ class Presence:
 
 
 def _turn(path: KeyPath) -> int:
-    """Names first, then the weights of further terms, then who of an ensemble takes part, then everything else."""
+    """Names first, then the weights of additional terms, then the members of an ensemble, then everything else."""
     return 0 if is_name(path) else 1 if path[:2] == ("loss", "also") else 2 if path == USE else 3

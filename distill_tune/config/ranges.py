@@ -1,6 +1,6 @@
-"""Ranges: what may stand in a search space where a run has a value.
+"""Ranges: what a search space may have in place of a run's value.
 
-{ choice = [4, 8, 16] }      one of the values (lists too, no tables: `widths = { choice = [[20, 20], [64]] }`)
+{ choice = [4, 8, 16] }      one of the values (also lists, but not tables: `widths = { choice = [[20, 20], [64]] }`)
 { int = [2, 4] }             an integer, both ends included
 { log_int = [8, 256] }       an integer, evenly spread over its logarithm
 { uniform = [0.0, 1.0] }     a number
@@ -20,7 +20,7 @@ from distill_tune.registry import closest, did_you_mean
 
 KINDS = ("choice", "int", "log", "log_int", "uniform")
 _FEW = 64
-"""Integer ranges of at most so many values are checked value by value."""
+"""Integer ranges of at most this many values are checked value by value."""
 
 
 class Suggests(Protocol):
@@ -42,12 +42,12 @@ class Choice:
         return shown({self.kind: list(self.values)})
 
     def suggest(self, trial: Suggests, name: str) -> Any:
-        """Sample through `trial`; values that Optuna cannot hold (lists) go through it as their JSON text."""
+        """Sample through `trial`; lists, which Optuna cannot hold, are passed as JSON text."""
         found = trial.suggest_categorical(name, [self.as_optuna(value) for value in self.values])
         return json.loads(found) if self._as_text else found
 
     def as_optuna(self, value: Any) -> Any:
-        """A value as Optuna's trials hold it; of equal ones, such as 8 and 8.0, it is the choice's own."""
+        """A value as Optuna's trials hold it; 8.0 becomes 8 if the choice has 8."""
         value = self.values[self.values.index(value)] if value in self.values else value
         return json.dumps(value) if self._as_text else value
 
@@ -56,11 +56,11 @@ class Choice:
         return any(isinstance(value, list) for value in self.values)
 
     def corners(self) -> tuple[Any, ...]:
-        """The outermost values; of a choice, all."""
+        """The outermost values; for a choice, all of them."""
         return self.values
 
     def probes(self) -> tuple[Any, ...]:
-        """Values that show whether every value of the range is allowed."""
+        """Values to check in order to know that every value of the range is allowed."""
         return self.values
 
     def contains(self, value: Any) -> bool:
@@ -68,7 +68,7 @@ class Choice:
         return value in self.values
 
     def at(self, share: float) -> Any:
-        """The value so far from the least number to the greatest, or into a row of lists; of names, the first."""
+        """The value at a share of the way through the sorted numbers, or the lists as given; else the first."""
         numbers, lists = all(map(_is_number, self.values)), all(isinstance(value, list) for value in self.values)
         ordered = sorted(self.values) if numbers else self.values
         return ordered[int(share * (len(ordered) - 1)) if numbers or lists else 0]
@@ -85,7 +85,7 @@ class Interval:
 
     @property
     def kind(self) -> str:
-        """The key under which it is written."""
+        """The key that it is written with."""
         return ("log_int" if self.log else "int") if self.integer else ("log" if self.log else "uniform")
 
     def __str__(self) -> str:
@@ -106,10 +106,10 @@ class Interval:
         return (self.low, self.high)
 
     def probes(self) -> tuple[Any, ...]:
-        """Values that show whether every value of the range is allowed.
+        """Values to check in order to know that every value of the range is allowed.
 
-        The ends do not show that 4 is no kernel of 3 or 5, nor that not every batch can be halved: of few integers all
-        are tried, and of many the second too, which no divisor but 1 shares with the first.
+        The ends do not reveal that a kernel may be 3 or 5 but not 4, or that not every batch can be halved. So few
+        integers are all checked, and of many also the second, which shares no divisor but 1 with the first.
         """
         if not self.integer:
             return self.corners()
@@ -121,12 +121,12 @@ class Interval:
         return _is_number(value) and self.low <= value <= self.high and not (self.integer and value % 1)
 
     def at(self, share: float) -> float:
-        """The number so far from the low end to the high one; by the logarithm where that is evenly spread."""
+        """The number at a share of the way from the low to the high end, on a log scale if `log`."""
         found = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
         return round(found) if self.integer else min(max(found, self.low), self.high)
 
     def with_integers(self) -> Interval | None:
-        """The integers of the interval as a range; None where there are fewer than two."""
+        """The integers of the interval as a range; None if there are fewer than two."""
         low, high = math.ceil(self.low), math.floor(self.high)
         return Interval(low, high, integer=True, log=self.log) if low < high else None
 
@@ -135,12 +135,12 @@ Range = Choice | Interval
 
 
 def is_range(value: Any) -> bool:
-    """Whether a TOML value is written as a range: a table with one key that names a kind."""
+    """Whether a TOML value is a range: a table with one key that names a kind."""
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in KINDS
 
 
 def looks_like_range(value: Any) -> bool:
-    """Whether a TOML value seems to be a misspelt range: one key, close to a kind's name, and a list."""
+    """Whether a TOML value looks like a misspelt range: a list under a single key close to a kind's name."""
     if not isinstance(value, dict) or len(value) != 1 or is_range(value):
         return False
     ((kind, ends),) = value.items()
@@ -148,7 +148,7 @@ def looks_like_range(value: Any) -> bool:
 
 
 def unknown_kind(value: dict[str, Any]) -> str:
-    """What to say of a table with one key that stands where a range may stand."""
+    """The message for a table with one unknown key in place of a range."""
     kind = next(iter(value))
     return f"{shown(kind)} is no kind of range.{did_you_mean(kind, list(KINDS))}"
 
@@ -157,7 +157,7 @@ def parse_range(path: ValuePath, value: dict[str, Any]) -> Range:
     """The range that a TOML table at `path` describes.
 
     Raises:
-        BrokenRule: the range is empty, upside down, or a logarithm of something not positive.
+        BrokenRule: the range is malformed, empty or reversed, or logarithmic with an end that is not positive.
     """
     kind, ends = next(iter(value.items()))
     if kind == "choice":
@@ -184,7 +184,7 @@ def parse_choice(path: ValuePath, values: Any) -> Choice:
     """The choice of one of `values`.
 
     Raises:
-        BrokenRule: there are none, some are equal or ranges, or some are neither numbers, strings, booleans nor lists.
+        BrokenRule: there are none, two are equal, one is a range, or one is no number, string, boolean or list.
     """
     if not isinstance(values, list) or not values:
         raise BrokenRule(path, f"must have at least one value to choose from, but got {shown(values)}.")
@@ -206,7 +206,7 @@ def parse_choice(path: ValuePath, values: Any) -> Choice:
 
 
 def _tables_in(value: Any) -> list[Any]:
-    """The tables in a list, and in lists in it."""
+    """The tables in a list and its nested lists."""
     if isinstance(value, list):
         return [table for each in value for table in _tables_in(each)]
     return [value] if isinstance(value, dict) else []

@@ -13,12 +13,12 @@ from distill_tune.registry import SAMPLERS, SCHEDULERS, Options, Registry
 
 
 class LimitsConfig(Options):
-    """What a student may not exceed; checked before it is trained."""
+    """Limits of a student, checked before it is trained."""
 
     max_parameters: Positive | None = None
     max_multiply_adds: Positive | None = None
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None
-    """Median time of one sample on one thread of this machine."""
+    """Median time for one sample on one thread of this machine."""
 
 
 Objective = Literal[
@@ -30,17 +30,17 @@ Objective = Literal[
     "multiply_adds",
     "latency_ms",
 ]
-"""What every epoch reports (`val/corrupted_accuracy` where it is an objective), and what a student costs."""
+"""What every epoch reports (`val/corrupted_accuracy` only if it is an objective), and what a student costs."""
 LATENCY = "latency_ms"
 COSTS = ("parameters", "multiply_adds", LATENCY)
-"""Objectives that are known of a student before it is trained; smaller is better, as where a name ends in "loss"."""
+"""Objectives known before a student is trained; smaller is better, as for names that end in "loss"."""
 
 
 def parse_duration_s(text: Any) -> float:
-    """Seconds of `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
+    """Seconds of a duration such as `"90s"`, `"10m"`, `"1.5h"` or `"2d"`.
 
     Raises:
-        ValueError: it is no positive duration.
+        ValueError: it is not a positive duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip() if isinstance(text, str) else "")
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
@@ -64,32 +64,32 @@ class SearchConfig(Choosing):
     chooses: ClassVar[dict[str, Registry[Any]]] = {"sampler": SAMPLERS, "scheduler": SCHEDULERS}
     trials: Positive = 64
     time: Annotated[str, BeforeValidator(_is_duration)] | None = None
-    """For search, confirmation and examination together, without preparation; such as '10m'."""
+    """Time for search, confirmation and examination together, without preparation; such as '10m'."""
     epochs: Positive | None = None
     """Epochs of all trials together; None: as many as the trials need."""
     target: Finite | None = None
-    """A value of the first objective that is good enough: the search ends when an epoch of a trial reaches it."""
+    """A good enough value of the first objective: the search ends when an epoch of any trial reaches it."""
     patience: Positive | None = None
-    """The search ends when so many trials in a row have ended without a better one among them."""
+    """The search ends after this many trials in a row without an improvement."""
     min_epochs: Positive = 1
-    """No trial is stopped before; the lowest rung."""
+    """The lowest rung: no trial is stopped before it."""
     max_epochs: Positive = 27
     reduction_factor: Annotated[int, Field(ge=2)] = 3
-    """One in so many of the trials that reach a rung goes on."""
+    """One in this many of the trials that reach a rung continues."""
     sampler: str = "tpe"
     scheduler: str = "promotion"
     objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])
-    """One, or several of which a front is searched; the winner is the best by the first."""
+    """One, or several to search for a Pareto front; the winner is the best by the first."""
     start_with: Literal["middle"] | list[dict[str, Any]] = "middle"
-    """Known good settings, tried first: dotted names to values, and what a table leaves out is sampled.
+    """Known good settings to try first: dotted names to values; what a table leaves out is sampled.
 
-    middle: of every range, once for each student family and then for each other name, unless there are other searches
-    to start from. No rung holds the first of each family back.
+    middle: the middle of every range, once per student family and then once per other name, unless the search learns
+    from others (`start_from`). No rung stops the first trial of each family.
     """
     start_from: list[Annotated[str, Field(min_length=1)]] = Field([])
-    """Result folders of other searches whose trials the sampler shall know."""
+    """Result folders of other searches whose trials the sampler learns from."""
     retries: Annotated[int, Field(ge=0)] = 2
-    """How often a trial whose worker died is taken up again, from its last checkpoint."""
+    """How often a trial whose worker died is resumed from its last checkpoint."""
     seed: Seed = 0
 
     @model_validator(mode="after")
@@ -136,7 +136,7 @@ def _is_number_of_lanes(value: int | str) -> int | str:
 
 
 class ResourcesConfig(Options):
-    """What a trial gets and how many run at a time."""
+    """The resources of a trial, and how many trials run at a time."""
 
     workers_per_trial: Positive = 1
     concurrent_trials: Positive | None = None
@@ -144,11 +144,11 @@ class ResourcesConfig(Options):
     cpus_per_worker: Positive = 1
     gpus_per_worker: Annotated[float, Field(ge=0)] = 0.0
     lanes: Annotated[int | Literal["auto"], AfterValidator(_is_number_of_lanes)] = 1
-    """Trials that train as one in each place; auto: as many as a short measured training finds fastest."""
+    """Trials that train together in each place; auto: as many as a short timed training finds fastest."""
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
-        """Where a worker trains."""
+        """The device that a worker trains on."""
         return "cuda" if self.gpus_per_worker else "cpu"
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ class ResourcesConfig(Options):
 
     @model_validator(mode="after")
     def _gpus_are_whole_where_parts_cannot_be_given(self) -> Self:
-        """Ray gives parts of one GPU alone, and NCCL refuses two ranks on one GPU."""
+        """Ray can only give fractions of a single GPU, and NCCL refuses two ranks on one GPU."""
         gpus, workers = self.gpus_per_worker, self.workers_per_trial
         if gpus.is_integer() or (gpus < 1 and workers == 1):
             return self
@@ -170,14 +170,14 @@ class ResourcesConfig(Options):
 
 
 LEAST_SEEDS = 2
-"""From fewer no interval can be computed."""
+"""With fewer, no interval can be computed."""
 
 
 class ConfirmConfig(Options):
-    """How the best trials are trained again before one is named the winner."""
+    """How the best trials are retrained before one is named the winner."""
 
     top: Positive = 3
     seeds: Annotated[int, Field(ge=LEAST_SEEDS, le=500)] = 5
-    """Fresh seeds a configuration."""
+    """Fresh seeds per configuration."""
     baseline_search: bool = False
-    """Search once more, in the same space and budget, with losses that need no teacher, and compare the winners."""
+    """Whether to search again, in the same space and budget, with losses that need no teacher, and compare winners."""

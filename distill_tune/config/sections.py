@@ -1,7 +1,7 @@
 """The sections of a run's configuration, one frozen pydantic model each; a field's rule is its error.
 
 A search space has the same sections, with ranges in place of some values (`space.py`). Sections that choose a named
-thing (a data source, a teacher, a student family, a loss, an optimizer) carry one further table a name; see
+entry (a data source, a teacher, a student family, a loss, an optimizer) have one more table per name; see
 `choosing.py`.
 """
 
@@ -29,9 +29,9 @@ from distill_tune.registry import (
 )
 
 SEARCHED = ("student", "loss", "optim", "regularization", "augmentation")
-"""The sections in which ranges may stand; the others are the same for every trial."""
+"""The sections that may have ranges; the others are the same for every trial."""
 SEARCHED_OF_TEACHERS = (("teacher", "ensemble", "weights"), ("teacher", "ensemble", "use"))
-"""Where ranges may stand beside: how the outputs of several teachers are mixed, which costs no teacher a run."""
+"""Keys elsewhere that may have ranges: how several teachers' outputs are mixed, which needs no new teacher run."""
 
 
 class DataConfig(Choosing):
@@ -40,17 +40,17 @@ class DataConfig(Choosing):
     chooses: ClassVar[dict[str, Registry[Any]]] = {"source": DATA_SOURCES}
     source: str
     path: Annotated[str, Field(min_length=1)] | None = None
-    """Where the data is; sources that know a place of their own need none."""
+    """Where the data is; sources with a known place need none."""
     validation: Fraction = 0.2
-    """Share of the samples that are not test; trials are compared on it. Not with `folds`."""
+    """Share of the non-test samples that trials are compared on. Not with `folds`."""
     folds: Annotated[int, Field(ge=2)] | None = None
-    """Cross-validation in so many folds of the samples that are not test: a trial trains a student a fold."""
+    """Number of folds for cross-validation on the non-test samples; a trial trains one student per fold."""
     test: Fraction | None = None
-    """Share of all samples; None takes the source's own test split, or 0.2 where it has none."""
+    """Share of all samples; None: the source's own test split, or 0.2 if it has none."""
     student_samples: CountOrShare | None = None
-    """What the student may see labelled: a count (an integer) or a share (below 1) of the training split; None: all."""
+    """Training samples whose labels the student sees: a count (an integer) or a share (below 1); None: all."""
     passes: Positive = 1
-    """Passes over the training samples in an epoch, each with a view of its own; raise it where samples are few."""
+    """Passes over the training samples per epoch, each with a different view; raise it for small data sets."""
     rest: Literal["hidden", "unlabelled"] = "hidden"
     """Whether the student sees the other training samples, without labels, through the teacher."""
     seed: Seed = 0
@@ -70,18 +70,18 @@ class TeacherConfig(Choosing):
     source: str = "train"
     path: Annotated[str, Field(min_length=1)] | None = None
     family: str | None = None
-    """The family of a teacher that is trained here; one of the student families, with a table of its own."""
+    """The family of a teacher that is trained here; one of the student families, with its own table."""
     mode: Literal["cached", "live"] = "cached"
     views: Positive | None = None
-    """Augmented views of each sample that the teacher labels; None: one without augmentation, else up to 8."""
+    """Augmented views that the teacher labels per sample; None: one without augmentation, else up to 8."""
     keep: Positive | Literal["all"] | None = None
-    """Logits of a view that are cached, the largest; None: all, or 100 above 300 classes (`cache/sparse.py`)."""
+    """How many of a view's largest logits are cached; None: all, or 100 above 300 classes (`cache/sparse.py`)."""
     trust: bool = False
-    """Allow code of the teacher's files to run."""
+    """Whether code in the teacher's files may run."""
 
 
 class StudentConfig(Choosing):
-    """What the student is made of, and how its weights begin."""
+    """The student's architecture, and how its weights are initialised."""
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"family": STUDENTS, "init": INITIALISATIONS}
     family: str
@@ -89,26 +89,26 @@ class StudentConfig(Choosing):
 
 
 class LossConfig(Choosing):
-    """How the student is told what to do; see `distillation/losses/`."""
+    """What the student is trained to minimise; see `distillation/losses/`."""
 
     chooses: ClassVar[dict[str, Registry[Any]]] = {"kind": LOSSES}
     kind: str = "soft_targets"
     temperature: Temperature = 4.0
     """Divides both sets of logits before the softmax; 1 leaves them unchanged."""
     temperature_end: Temperature | None = None
-    """The temperature in the last step, to which it moves from `temperature`; None keeps it."""
+    """The temperature at the last step, reached from `temperature`; None: constant."""
     soft_weight: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Weight of the teacher's term; the labels' term has the rest."""
     soft_weight_end: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The weight in the last step, to which it moves from `soft_weight`; None keeps it."""
+    """The weight at the last step, reached from `soft_weight`; None: constant."""
     schedule: Literal["linear", "cosine"] = "linear"
-    """How the two move to their ends over the run's whole length."""
+    """How the two move to their ends over the whole run."""
     also: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """Further terms of the teacher's: the name of a loss to its weight, which is added to the total; 0: absent."""
+    """Additional teacher terms: the name of a loss to its weight in the total; 0: absent."""
 
     @property
     def added(self) -> dict[str, float]:
-        """`also` without what weighs nothing, or is the kind itself."""
+        """`also` without terms of weight 0 and without the kind itself."""
         return {name: weight for name, weight in self.also.items() if weight and name != self.kind}
 
     def named(self, name: str) -> Any:
@@ -117,7 +117,7 @@ class LossConfig(Choosing):
 
     @classmethod
     def without_unchosen(cls, table: dict[str, Any]) -> dict[str, Any]:
-        """Tables of what is added are kept too; the kind itself is not added again."""
+        """The section without unchosen tables; those of added terms are kept, and the kind is not added again."""
         kind = table.get("kind", cls.model_fields["kind"].default)
         also = {name: weight for name, weight in table.get("also", {}).items() if name != kind}
         kept = super().without_unchosen(table)
@@ -140,14 +140,14 @@ class LossConfig(Choosing):
 
 
 class RegularizationConfig(Options):
-    """What the student's weights are held to; see `distillation/training/norm_limit.py`."""
+    """Constraints on the student's weights; see `distillation/training/norm_limit.py`."""
 
     norm_ratio: Annotated[float, Field(gt=0)] | None = None
-    """Largest norm of all of the student's weights together, as a multiple of the teacher's; None sets no limit."""
+    """Limit on the norm of all of the student's weights together, as a multiple of the teacher's; None: no limit."""
 
 
 class AugmentationConfig(Options):
-    """One key a transform, each with its amount; what is absent or 0 does nothing."""
+    """One key per transform, with its amount; a transform that is absent or 0 does nothing."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -176,10 +176,10 @@ def _check_transform(name: str, amount: Any) -> None:
 
 
 class ExportConfig(Options):
-    """As what programs a student is written, beside its weights; see `export/formats/`."""
+    """The program formats in which a student is written, besides its weights; see `export/formats/`."""
 
     formats: list[str] = Field(default_factory=lambda: list(FORMATS.names))
-    """Names of formats; none: the student can be used with this package alone."""
+    """Names of formats; with none, the student can only be used with this package."""
 
     @field_validator("formats")
     @classmethod

@@ -1,8 +1,8 @@
-"""What a search space need not say: the ranges that registry entries are shipped with.
+"""The default ranges that registry entries are shipped with, for options that a search space leaves out.
 
-Naming a loss or an initialisation is enough to have it searched well: where the space says nothing of its options, or
-of a loss's temperature and weight, `python -m distill_tune.search` searches them in ranges of ours, each from the paper
-or what was measured (`docs/experiments.md`). What the space does say stands, a fixed value as well as a range.
+Naming a loss or an initialisation is enough to have it searched well: if the space leaves out its options, or a loss's
+temperature and weight, `python -m distill_tune.search` uses ranges of ours, each from the paper or from measurements
+(`docs/experiments.md`). Whatever the space sets, a fixed value or a range, is kept.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ OF_ALL_LOSSES: dict[str, dict[str, list[Any]]] = {
     "temperature": {"log": [1.0, 8.0]},
     "soft_weight": {"uniform": [0.0, 1.0]},
 }
-"""Ranges of keys of `[loss]`, where one of the losses has them."""
+"""Ranges of keys of `[loss]`, used if one of the losses has them."""
 BESIDE_LABELS: dict[str, list[Any]] = {"uniform": [0.0, 0.9]}
-"""The range of `soft_weight` where a kind of loss needs the labels (`naming_classes.py`)."""
+"""The range of `soft_weight` if a kind of loss needs the labels (`naming_classes.py`)."""
 _CHOSEN = (
     ("student", "family", STUDENTS),
     ("student", "init", INITIALISATIONS),
@@ -33,10 +33,10 @@ _CHOSEN = (
 
 
 def completed(space: Space, tables: dict[str, Any]) -> Space:
-    """The space that `tables` describe, with shipped ranges where they say nothing.
+    """The space that `tables` describe, with shipped ranges for what they leave out.
 
-    A grid has every value of each range as it was written, and is left as it is. So is a space in which nothing is
-    searched: somebody wants that one training.
+    A grid is left as it is, since it takes every value of each range as written. So is a space without ranges, which
+    describes a single training.
     """
     search = space.config.search
     if not space.ranges or not SAMPLERS.get(search.sampler).takes_intervals:
@@ -51,7 +51,7 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
 
 
 def _shipped(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
-    """Every range that is shipped with what some trial of the space may have."""
+    """Every shipped range of entries that some trial of the space may have."""
     absent = set.intersection(*(set(lacking(kind, space.added)) for kind in space.kinds))
     capped = {"soft_weight": BESIDE_LABELS} if kinds_that_need_labels(space) else {}
     for key, written in (OF_ALL_LOSSES | capped).items():
@@ -65,7 +65,7 @@ def _shipped(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
 
 
 def _of_added(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
-    """Ranges of the losses that are only added, but for a term's one weight: `loss.also` has said that."""
+    """Ranges of the losses that are only added, except a loss's only weight, which `loss.also` already sets."""
     for name in space.added:
         loss = LOSSES.get(name)
         for key, written in loss.ranges.items():

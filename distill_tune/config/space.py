@@ -1,6 +1,6 @@
 """A search space: a configuration in which some values are ranges.
 
-Not every parameter exists for every trial: `presence.py` says which do.
+Not every parameter exists for every trial; see `presence.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from distill_tune.registry import did_you_mean
 
 @dataclass(frozen=True)
 class Space:
-    """A checked search space; with no ranges it describes a single run."""
+    """A checked search space; without ranges it describes a single run."""
 
     tables: dict[str, Any]
     """The configuration as read, each range replaced by its first corner."""
@@ -33,7 +33,7 @@ class Space:
 
     @classmethod
     def parse(cls, tables: dict[str, Any]) -> Space:
-        """Check `tables` (as read from TOML): every corner of every range must be a valid configuration.
+        """Parse and check `tables` (as read from TOML): every corner of every range must be a valid configuration.
 
         Raises:
             ConfigError: one line with the key, the rule, the value and the way out.
@@ -68,7 +68,7 @@ class Space:
         return validate(self.tables if FAMILY in self.ranges else at_its_own_pace(self.tables))
 
     def with_fixed(self, section: str, key: str, value: Any) -> Space:
-        """The same space with another value at a key that is no range.
+        """The same space with another value for a key that is not a range.
 
         Raises:
             ConfigError: the value breaks a rule.
@@ -79,7 +79,7 @@ class Space:
         return Space(tables, self.ranges)
 
     def without(self, section: str, key: str) -> Space:
-        """The same space without a key, which so has its default."""
+        """The same space without a key, which then has its default."""
         tables = deepcopy(self.tables)
         tables.get(section, {}).pop(key, None)
         return Space(tables, self.ranges)
@@ -101,24 +101,24 @@ class Space:
 
     @property
     def others(self) -> Iterator[tuple[KeyPath, Any]]:
-        """What each choice of names, or of mixes of teachers, has to choose from beside what the middle has."""
+        """Path and value of every alternative to the middle's value, in choices of names and of teacher mixes."""
         for path, found in self.ranges.items():
             if path == USE or all(isinstance(value, str) for value in found.corners()):
                 yield from ((path, name) for name in found.corners() if name != found.at(0.5))
 
     @property
     def added(self) -> list[str]:
-        """The further terms of the loss that some trial may have."""
+        """The additional terms of the loss that some trial may have."""
         weights = {name: (self.ranges.get(("loss", "also", name)), one) for name, one in self.config.loss.also.items()}
         return [name for name, (found, one) in weights.items() if (any(found.corners()) if found else one)]
 
     def names(self, section: str, key: str) -> list[str]:
-        """What a key that chooses has to choose from."""
+        """The names that a key can choose from."""
         found = self.ranges.get((section, key))
         return [getattr(getattr(self.config, section), key)] if found is None else list(found.corners())
 
     def ranges_of(self, family: str) -> dict[KeyPath, Range]:
-        """The ranges that make a student of this family, whatever its weights begin as."""
+        """The ranges that define a student of this family, leaving out its initialisation."""
         others = {*self.families, *self.inits, *NAMES["student"]} - {family}
         return {p: r for p, r in self.ranges.items() if p[0] == "student" and p[1] not in others}
 
@@ -126,7 +126,7 @@ class Space:
         """Sampled values as Optuna's trials hold them.
 
         Raises:
-            ConfigError: a name is no range of this space, or a value is not in its range.
+            ConfigError: a name is not a range of this space, or a value is not in its range.
         """
         ranges = named(self.ranges)
         for name, value in values.items():
@@ -143,11 +143,11 @@ class Space:
     def middle(
         self, shares: Mapping[KeyPath, float] | None = None, chosen: Mapping[KeyPath, Any] | None = None
     ) -> Values:
-        """The trial in the middle of every range, or as far from the low end of some as `shares` say.
+        """The trial in the middle of every range, or at the share of it that `shares` gives.
 
-        Of names, and of other choices that are not of numbers, it is the first, since what one believes in stands
-        there, or the one that is `chosen`. Where values break a rule together, those of their table are the first too,
-        but for a student's, which `shares` choose.
+        Choices of names, or of anything but numbers and lists, take the `chosen` value or else the first, where users
+        put what they believe in. If values break a rule together, all of that table take their first corner, except in
+        `[student]`, where `shares` decide.
         """
         chosen = chosen or {}
 
@@ -162,12 +162,12 @@ class Space:
         return self._valued(lambda path: self.ranges[path].corners()[0] if path in broken else value_at(path))
 
     def _table_broken_by(self, values: Values) -> ValuePath:
-        """The table with a rule that these values break together; none where they break none."""
+        """The path of the table with a rule that these values break together; empty if they break none."""
         try:
             self.at(values)
         except BrokenRule as error:
             return error.path[:-1]
-        except ConfigError:  # a rule of somebody's own, which says no key
+        except ConfigError:  # a user-defined rule, which names no key
             return ()
         return ()
 
@@ -181,8 +181,8 @@ class Space:
     def at(self, values: Values) -> Config:
         """The run that a trial's sampled values describe, without the tables and keys of what it did not choose.
 
-        What it did not sample of a mix of teachers has its default and not its first corner: baselines take the mix of
-        the file for all trials, and a corner is of one.
+        Unsampled keys of a teacher mix get their default, not their first corner: baselines take the file's mix for all
+        trials, and a corner is only one trial's.
         """
         tables = deepcopy(self.tables)
         for path in self.ranges:

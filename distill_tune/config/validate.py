@@ -1,4 +1,4 @@
-"""From plain tables to a checked `Config`, with one readable line for whatever breaks a rule."""
+"""From plain tables to a checked `Config`, with one readable line for any broken rule."""
 
 from datetime import date, time
 from math import isfinite
@@ -13,14 +13,14 @@ from distill_tune.errors import ConfigError
 from distill_tune.registry import did_you_mean
 
 _DEEPEST, _SHOWN = 32, 3
-"""Lists and tables in each other, and as much of the way to them as an error names."""
+"""Deepest nesting of lists and tables, and how much of a deeper path an error shows."""
 
 
 def validate(tables: dict[str, Any]) -> Config:
     """The configuration that `tables` (as read from TOML) describe.
 
     Raises:
-        ConfigError: one line with the key, the rule, the value and the way out; a `BrokenRule` if it is one key's.
+        ConfigError: one line with the key, the rule, the value and the way out; a `BrokenRule` if it is about one key.
     """
     for name, table in tables.items():
         if name not in SECTIONS:
@@ -37,7 +37,7 @@ def validate(tables: dict[str, Any]) -> Config:
 
 
 def _check_can_be_written(path: ValuePath, value: Any) -> None:
-    """Refuse what `summary.json` has no place for: some options may be anything, and a search must not end on one."""
+    """Refuse values that `summary.json` cannot hold: an option of any type must not fail a search at its end."""
     if len(path) > _DEEPEST:
         raise BrokenRule(path[:_SHOWN], f"must not be nested more than {_DEEPEST} deep; flatten it.")
     if isinstance(value, dict | list):
@@ -56,10 +56,10 @@ def _unknown_section(name: str, table: Any) -> ConfigError:
 
 
 def validate_section(name: str, table: Any) -> Any:
-    """One section of `SECTIONS` by itself.
+    """One section of `SECTIONS`, checked on its own.
 
     Raises:
-        ConfigError: as `validate`.
+        ConfigError: as for `validate`.
     """
     if not isinstance(table, dict):
         raise ConfigError(f"[{name}]: must be a section with keys of its own, but got {shown(table)}.")
@@ -75,7 +75,7 @@ def validate_section(name: str, table: Any) -> Any:
 
 
 def _cure(broken: BrokenRule) -> str:
-    """The way out that only shows from outside of the section."""
+    """The way out, if it depends on more than the section itself."""
     section, value = str(broken.path[0]), broken.value
     if broken.kind == UNKNOWN_KEY and len(broken.path) == 2:
         return _home(str(broken.path[1]), section)
@@ -96,13 +96,13 @@ def _cure(broken: BrokenRule) -> str:
 
 
 def _is_list_of_choices(broken: BrokenRule) -> bool:
-    """Whether a list stands where no list can be."""
+    """Whether the value is a list although the key takes none."""
     wants_list = broken.kind in ("too_short", "too_long")
     return isinstance(broken.value, list) and len(broken.value) > 0 and not wants_list
 
 
 def _home(key: str, section: str = "") -> str:
-    """Where a key stands that was written into `section`, or into none."""
+    """A hint at where a key belongs that was written into `section`, or outside of any."""
     places = [f"{name}.{key}" for name, model in SECTIONS.items() if key in model.model_fields]
     for registry in getattr(SECTIONS.get(section), "chooses", {}).values():
         places += [f"{section}.{name}.{key}" for name in registry.names if key in registry.get(name).model_fields]

@@ -1,4 +1,4 @@
-"""A search space as the TOML that somebody would write, each range on its line."""
+"""A search space as the TOML that a person would write, with each range on one line."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from distill_tune.config.space import Space
 
 
 def as_toml(space: Space) -> str:
-    """The text that gives this space when it is read."""
+    """The TOML text of a space; reading it gives the same space."""
     marks = {path: f"@{number}@" for number, path in enumerate(space.ranges)}
     text = tomli_w.dumps(_marked(space.tables, (), marks))  # tomli_w would spread each range over several lines
     for path, mark in marks.items():

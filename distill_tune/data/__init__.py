@@ -1,8 +1,8 @@
-"""Data: a source is loaded, split and encoded once, and then memory-mapped by every worker of a node.
+"""Data sets: a source is loaded, split and encoded once, then memory-mapped by every worker of a node.
 
     config --> sources/<name>.py --> RawImages | RawTable --> splits.py, encoder.py --> Arrow --> Dataset
 
-Entries of `sources/` are imported while a configuration is checked, so this package loads nothing by itself.
+Entries of `sources/` are imported while a configuration is checked, so this package imports nothing heavy on its own.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""From what a source hands over to the arrays of each split; whatever is wrong is found here."""
+"""From what a source returns to the arrays of each split; all faults of the data are found here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
 
 _PIXELS = 1 << 22
-"""Counted at a time, each as an integer of eight bytes."""
+"""Pixels counted at a time, each as an 8-byte integer."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Built:
     """Everything that is written to the cache."""
 
     splits: dict[str, Arrays]
-    """By name of the split: the four arrays of `Split`."""
+    """Name of a split to the four arrays of `Split`."""
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
     mean: tuple[float, ...]
@@ -51,7 +51,7 @@ class Built:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """The inputs of each split, and what the training split said about them."""
+    """The inputs of each split, and the training split's statistics."""
 
     by_split: Arrays
     mean: tuple[float, ...] = ()
@@ -61,11 +61,11 @@ class _Inputs:
 
 
 def build(config: DataConfig, fold: int | None = None) -> Built:
-    """Load, check, split and encode; `fold` of `data.folds` is validated on, and has no test split.
+    """Load, check, split and encode the data; with a `fold` to validate on, there is no test split.
 
     Raises:
         DataError: the data breaks a rule.
-        ConfigError: a key of `[data]` does.
+        ConfigError: a key of `[data]` breaks a rule.
     """
     source = Source.of(config)
     raw = source.load(config)
@@ -140,9 +140,9 @@ def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: DataC
 
 
 def _channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 [n, channels, h, w], exact, from a histogram.
+    """Exact mean and standard deviation of each channel of uint8 [n, channels, h, w], from a histogram.
 
-    A channel that is constant has a deviation of 1, so that dividing by it does nothing.
+    A constant channel gets a deviation of 1, so that dividing by it does nothing.
     """
     values, step = np.arange(256), max(1, _PIXELS // prod(images.shape[2:]))
     mean, std = [], []

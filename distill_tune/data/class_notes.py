@@ -1,4 +1,4 @@
-"""What a person must be told of the classes: that two are alike, and that some have too few samples to be judged."""
+"""Notes for users about the classes: names that look alike, and classes with too few samples to judge by."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from distill_tune.data.raw import Raw
 from distill_tune.data.splits import Rows
 
 _FEW = 3
-"""Of fewer samples a class's accuracy says nothing at all."""
+"""With fewer samples, a class's accuracy says nothing at all."""
 _FEW_TO_RANK_BY = 10
-"""Of fewer samples it is too coarse to rank students by: a step of more than ten points, and a chance of as much."""
+"""With fewer samples, accuracy is too coarse to rank students by: steps of over ten points, and chance as large."""
 
 
 def said_of_classes(raw: Raw, rows: Rows) -> list[str]:
-    """Those that are alike, and those that are rare; a line of each kind."""
+    """Notes on classes with similar names and on rare classes, at most one line each."""
     return [*_alike(raw.classes), *_rare(raw, rows)]
 
 
 def too_few_to_rank_by(labels: npt.NDArray[np.int64], classes: tuple[str, ...]) -> str:
-    """The classes of which few of these samples are, with their numbers; empty where there are enough of each."""
+    """The classes with few samples among these, and how many; empty if there are enough of each."""
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     few = sorted((int(count), name) for count, name in zip(counts, classes, strict=True) if count < _FEW_TO_RANK_BY)
     return listed([f"{name!r} ({count})" for count, name in few])

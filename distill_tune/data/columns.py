@@ -1,4 +1,4 @@
-"""What the columns of a table are: numbers, categories, or nothing that features can be made of."""
+"""The kinds of a table's columns: numbers, categories, or something that features cannot be made from."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from distill_tune.errors import DataError
 
 MAX_CATEGORIES = 100
 MAX_SIZE = 1e100
-"""Larger numbers overflow when they are squared; nothing measured is that large."""
+"""Much larger numbers overflow when squared; nothing measured is that large."""
 _OF_A_DATE = "such as the days since one date, the month or the hour"
-"""What a date or a time can be to a network; as text it is one category more each day."""
+"""Numbers that a network can learn from a date or time; as text, each day adds a category."""
 _DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})"
 _HOUR = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?(Z| ?[+-]\d{2}:?\d{2})?"
 _DATE = rf" *({_DAY}([ T]{_HOUR})?|{_HOUR}) *"
-"""Dates and times as they are written mostly, in the order of any country."""
+"""Common formats of dates and times, in any country's order."""
 
 
 def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
-    """`"number"` or `"category"`; `cure` says in an error how a column is left out.
+    """`"number"` or `"category"`; `cure` tells in an error how to leave a column out.
 
     Raises:
         DataError: the column is neither (dates, lists, complex numbers).
@@ -37,14 +37,14 @@ def column_kind(column: pd.Series, cure: str = "leave it out") -> str:
 
 
 def is_category(column: pd.Series) -> bool:
-    """Whether a column holds categories: text, or truth values with gaps."""
+    """Whether a column holds categories: text, or booleans with gaps."""
     if isinstance(column.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(column):
         return True
     return column.dtype == object and bool(column.dropna().map(lambda v: isinstance(v, str | bool)).all())
 
 
 def _held(column: pd.Series) -> str:
-    """What a column holds that is neither numbers nor text: its type, and of Python objects the first."""
+    """The type of a column that holds neither numbers nor text; for Python objects, with an example."""
     if column.dtype != object:
         return f"{column.dtype}"
     first = next(value for value in column.dropna() if not isinstance(value, str | bool))
@@ -52,13 +52,13 @@ def _held(column: pd.Series) -> str:
 
 
 def _holds_dates(column: pd.Series) -> bool:
-    """Whether it holds dates or times as such, and no text."""
+    """Whether a column holds date or time values, rather than text."""
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     return column.dtype.kind == "M" or inferred in ("date", "datetime", "datetime64", "time")
 
 
 def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
-    """Refuse columns that cannot become features; `cure` says how a column is left out.
+    """Refuse columns that cannot become features; `cure` tells how to leave a column out.
 
     Raises:
         DataError: an infinite number, a column of another kind, or more than 100 distinct texts.
@@ -79,14 +79,14 @@ def check_table(frame: pd.DataFrame, where: str, cure: str) -> None:
 
 
 class Almost(NamedTuple):
-    """Why numbers, or what could be made numbers, were read as text."""
+    """Why a column of numbers, or of values that could be numbers, was read as text."""
 
     what: str
     way_out: str
 
 
 def almost_numbers(column: pd.Series) -> Almost | None:
-    """Why a column of numbers was read as text, or one of dates, if that is what it looks like."""
+    """Why a column was read as text, if it looks like numbers or dates; else None."""
     counts = column.dropna().astype("str").value_counts()
     stray = counts[pd.to_numeric(counts.index, errors="coerce").isna()]
     if stray.empty:
@@ -106,10 +106,10 @@ def almost_numbers(column: pd.Series) -> Almost | None:
 
 
 def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]:
-    """Columns as float64 [rows, len(names)], missing as NaN.
+    """Columns as float64 [rows, len(names)], missing values as NaN.
 
     Raises:
-        DataError: one has something that is no number, or is infinite.
+        DataError: a value is not a number, or is infinite.
     """
     chosen = frame[names]
     for name in names:
@@ -128,9 +128,9 @@ def as_numbers(frame: pd.DataFrame, names: list[str]) -> npt.NDArray[np.float64]
 
 
 def _parsed(column: pd.Series) -> pd.Series:
-    is_time = column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype)  # counted from 1970 otherwise
+    is_time = column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype)  # else counted from 1970
     parsed = column if is_time else pd.to_numeric(column, errors="coerce")
-    if is_time or pd.api.types.is_complex_dtype(parsed):  # of which what is imaginary would be dropped
+    if is_time or pd.api.types.is_complex_dtype(parsed):  # the imaginary part would be dropped
         raise DataError(f"column {column.name!r} must hold numbers, but holds {parsed.dtype}; make numbers of it.")
     stray = np.flatnonzero(parsed.isna().to_numpy() & column.notna().to_numpy())
     if len(stray):

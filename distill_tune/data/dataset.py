@@ -1,10 +1,9 @@
-"""The prepared data set: a folder with one Arrow file a split and `data.json`, which says what is in them.
+"""The prepared data set: a folder with one Arrow file per split and `data.json`, which describes them.
 
     cache/data-<fingerprint>/{train,validation,test}.arrow, data.json
 
-It is written once, under a temporary name that is then renamed, and used again as long as the `[data]`
-section, the source's content and the files' checksums have not changed. Only `open_test` leads to the test
-split.
+It is written once, under a temporary name that is then renamed, and reused as long as the `[data]` section, the
+source's content and the files' checksums do not change. Only `open_test` opens the test split.
 """
 
 from __future__ import annotations
@@ -33,24 +32,24 @@ if TYPE_CHECKING:
     from distill_tune.data.build import Built
 
 UNLABELLED = -1
-"""The label of a sample that takes part through the teacher alone."""
+"""The label of a sample that is only seen through the teacher."""
 FORMAT = 7
-"""The cache's version; another number makes every older cache unknown."""
+"""The cache's version; changing it invalidates all older caches."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
 
 
 @dataclass(frozen=True)
 class Split:
-    """Memory-mapped, read-only numpy views on one Arrow file; n rows."""
+    """Memory-mapped, read-only NumPy views of one Arrow file; n rows."""
 
     inputs: npt.NDArray[Any]
-    """uint8 [n, channels, height, width] of images, float32 [n, features] of tables."""
+    """uint8 [n, channels, height, width] for images, float32 [n, features] for tables."""
     labels: npt.NDArray[np.int64]
-    """Class ids [n]; in train UNLABELLED where the source has none."""
+    """Class ids [n]; in train, UNLABELLED for rows without a label."""
     index: npt.NDArray[np.int64]
-    """Row in the source [n]; a source's own test split counts on after its training rows."""
+    """Row numbers in the source [n]; those of a source's own test split follow its training rows."""
     labelled: npt.NDArray[np.bool_]
-    """[n]; in train what the student may see labelled, elsewhere all True."""
+    """[n]; in train, whether the student may see the label, elsewhere all True."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,41 +57,40 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a prepared data set; the splits are opened when they are asked for."""
+    """The description of a prepared data set; its splits are opened on demand."""
 
     folder: Path
     classes: tuple[str, ...]
     input_shape: tuple[int, ...]
     """(channels, height, width) or (features,)."""
     mean: tuple[float, ...]
-    """Each channel's mean in the training split, in stored units (0 to 255); () for tables, which are
-    standardised already."""
+    """Each channel's mean in the training split, in stored units (0 to 255); () for tables, already standardised."""
     std: tuple[float, ...]
-    """Likewise; 1 where a channel is constant."""
+    """Likewise the standard deviation; 1 for a constant channel."""
     encoder: dict[str, Any] | None
-    """Tables: `TableEncoder.from_dict` makes the encoder for new rows of it."""
+    """For tables, the encoder for new rows, as `TableEncoder.from_dict` reads it; None for images."""
     fingerprint: str
     """Changes with the `[data]` section, the source's content, or the format."""
     notes: tuple[str, ...]
-    """What was done to the data and must be said."""
+    """What users must be told about the data."""
     rest: str
     """`data.rest`: "hidden" or "unlabelled"."""
     num_rows: dict[str, int]
-    """Samples of each split, by its name."""
+    """Name of a split to its number of samples."""
     num_source_rows: int
-    """Rows of the source, its own test split included: what a file of the teacher's logits must have."""
+    """Rows of the source including its own test split; a file of the teacher's logits must have as many."""
     folds: int | None = None
-    """`data.folds`; then this is one fold's split, which has no test, or that of all of them, which has no validation
-    split of its own (`splits.py`)."""
+    """`data.folds`; if set, this is the split of one fold, without a test split, or that of all folds, without a
+    separate validation split (`splits.py`)."""
     fold: int | None = None
-    """Which fold is validated on."""
+    """The fold that is validated on."""
     split_fingerprint: str = ""
-    """Changes with the samples of a split, row by row, and with how their inputs look: not with who sees which labels,
-    nor with where the files are."""
+    """Changes with the rows of the splits and with their inputs, but not with which labels the student sees or where
+    the files are."""
 
     @property
     def has_no_validation(self) -> bool:
-        """Whether the validation split is part of the training split, as that of all folds together is."""
+        """Whether the validation split is part of the training split, as in the split of all folds."""
         return self.folds is not None and self.fold is None
 
     @property
@@ -102,11 +100,11 @@ class Dataset:
 
     @property
     def layout(self) -> Layout | None:
-        """Which features of a table's rows belong together; None of images."""
+        """Which features of a table's rows belong together; None for images."""
         return None if self.encoder is None else Layout.of_encoder(self.encoder)
 
     def split(self, name: Literal["train", "validation"]) -> Split:
-        """Training or validation split, memory-mapped.
+        """The training or validation split, memory-mapped.
 
         Raises:
             CacheError: its file is missing or damaged.
@@ -117,7 +115,7 @@ class Dataset:
 
 
 def open_test(dataset: Dataset) -> Split:
-    """The test split: opened once a search, after everything has been chosen.
+    """The test split, opened once per search, after everything has been chosen.
 
     Raises:
         CacheError: its file is missing or damaged.
@@ -126,7 +124,7 @@ def open_test(dataset: Dataset) -> Split:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """The data set that `prepare_data` left in `folder`; cheap, checksums of the splits are not computed.
+    """Open the data set that `prepare_data` wrote to `folder`; cheap, as the splits' checksums are not verified.
 
     Raises:
         CacheError: `data.json` is missing or damaged.
@@ -140,24 +138,24 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def prepare_data(config: DataConfig, cache: Path, fold: int | None = None, key: str = "--storage") -> Dataset:
-    """The data set that `[data]` describes: from `cache/data-<fingerprint>/`, or built and written there.
+    """The data set of `[data]`, opened from `cache/data-<fingerprint>/` or built and written there.
 
     Args:
         config: the `[data]` section.
         cache: the folder of caches; created when there is something to write.
         fold: which of `data.folds` is validated on; None trains on all of them.
-        key: what names the place of `cache`, where it has no room.
+        key: the option that sets the place of `cache`, for the error if it has no room.
 
     Raises:
         DataError: the data breaks a rule; nothing has been written.
-        ConfigError: a key of `[data]` does, or the disk has no room for them.
+        ConfigError: a key of `[data]` breaks a rule, or the disk has no room.
     """
     told = _told(config, fold)
     folder = data_folder(cache, _digits(told))
     damage = _damage(folder) if folder.exists() else "missing"
     if not damage:
         return open_dataset(folder)
-    from distill_tune.data.build import build  # brings pandas, which those that only read do without
+    from distill_tune.data.build import build  # imports pandas, which a mere reader does not need
 
     with spilling_to(cache):
         built = build(config, fold)
@@ -169,17 +167,17 @@ def prepare_data(config: DataConfig, cache: Path, fold: int | None = None, key: 
 
 
 def data_folder(cache: Path, fingerprint: str) -> Path:
-    """Where a folder of caches has the data set of a fingerprint, if it has."""
+    """The folder of the data set with this fingerprint in a folder of caches; need not exist."""
     return cache / f"data-{fingerprint}"
 
 
 def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
-    """16 hexadecimal digits of everything that decides what the prepared data are."""
+    """16 hexadecimal digits that identify everything that determines the prepared data."""
     return _digits(_told(config, fold))
 
 
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
-    """Everything that decides it; where the files lie does not, but a source of one's own may have forgotten them."""
+    """Everything that determines the data; the path only for user-defined sources, whose `content` may miss files."""
     source = Source.of(config)
     beside = {"passes", "folds"} | ({"path"} if config.source in DATA_SOURCES.names else set())
     section = config.model_dump(include=set(type(config).model_fields) - beside)
@@ -216,7 +214,7 @@ def _write(built: Built, config: DataConfig, told: dict[str, Any], folder: Path,
 
 
 def _digest(index: npt.NDArray[np.int64]) -> str:
-    """Of the rows themselves: another version of what decodes pictures may deal the same files out otherwise."""
+    """A digest of the rows themselves: another version of the image decoder may split the same files differently."""
     return hashlib.sha256(np.ascontiguousarray(index).tobytes()).hexdigest()
 
 

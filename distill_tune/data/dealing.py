@@ -1,4 +1,4 @@
-"""Rows dealt out by class, in whole groups of rows with equal inputs."""
+"""Dealing rows out by class, in whole groups of rows with equal inputs."""
 
 import numpy as np
 
@@ -6,33 +6,33 @@ from distill_tune.data.raw import Ints
 
 
 def pairs(labels: Ints, groups: Ints) -> tuple[Ints, Ints, Ints]:
-    """Group, label and number of rows of every (group, label) that occurs, in this order."""
+    """Group, label and number of rows of every (group, label) that occurs, sorted by group, then label."""
     classes = int(labels.max()) + 1
     found, counts = np.unique(groups * classes + labels, return_counts=True)
     return found // classes, found % classes, counts
 
 
 def strata(labels: Ints, groups: Ints, rows: Ints) -> Ints:
-    """The class that each row's group counts for; only `rows` have a say.
+    """The class that each row's group counts for, determined from `rows` only.
 
-    It is the class of which the group holds the largest share, so that rare classes keep theirs: the majority
-    would leave nothing to a class that always shares its inputs with a frequent one.
+    It is the class of which the group holds the largest share, not the group's majority, which would leave nothing to a
+    rare class that always shares its inputs with a frequent one.
     """
     group, label, counts = pairs(labels[rows], groups[rows])
     share = counts / np.bincount(labels[rows])[label]
     order = np.lexsort((share, group))
     stratum = np.zeros(int(groups.max()) + 1, dtype=np.int64)
-    stratum[group[order]] = label[order]  # of a group's labels the last, which has the largest share, stays
+    stratum[group[order]] = label[order]  # the last label of a group wins: it has the largest share
     return stratum[groups]
 
 
 def deal(
     rows: Ints, strata: Ints, groups: Ints, share: float, leave: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """`rows` without, and as, a share of every class, in whole groups; `leave` groups a class stay at least.
+    """Split `rows` into the rest, with at least `leave` groups per class, and a share of every class, in whole groups.
 
-    What one class got too much of by rounding, the next gets less: the split as a whole has its share too. A group that
-    is larger than the share by itself stays where the others are, if there are others to choose from.
+    Rounding errors carry over from one class to the next, so that the split as a whole gets its share too. A group that
+    alone exceeds the share stays in the rest, if there are others to choose from.
     """
     found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
     stratum = strata[rows][first]
@@ -43,7 +43,7 @@ def deal(
             continue
         want = share * sizes[members].sum() + carry
         order = rng.permutation(members)
-        order = order[np.argsort(sizes[order] > max(want, 1), kind="stable")]  # a row so frequent would fill the share
+        order = order[np.argsort(sizes[order] > max(want, 1), kind="stable")]  # one such group would fill the share
         reached = np.cumsum(sizes[order])
         last = int(np.argmin(np.abs(reached[: len(order) - leave] - want)))
         chosen[order[: last + 1]] = True
@@ -52,10 +52,10 @@ def deal(
 
 
 def deal_folds(rows: Ints, strata: Ints, groups: Ints, folds: int, rng: np.random.Generator) -> list[Ints]:
-    """`rows` in so many parts, in whole groups: each group goes where its class has the fewest rows so far.
+    """Split `rows` into `folds` parts, in whole groups: each goes to the fold with the fewest rows of its class so far.
 
-    The first groups of a class so go to different folds, and every fold has it if there are enough; where several have
-    as few, the smallest of them gets the group.
+    So the first groups of a class go to different folds, and every fold gets the class if there are enough; ties go to
+    the smallest fold.
     """
     found, first, group, sizes = np.unique(groups[rows], return_index=True, return_inverse=True, return_counts=True)
     stratum, where, filled = strata[rows][first], np.zeros(len(found), dtype=np.int64), np.zeros(folds)

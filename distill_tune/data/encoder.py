@@ -1,7 +1,7 @@
 """From columns to float32 features: numbers standardised, categories one-hot, gaps filled and marked.
 
-Every statistic is of the training split alone. The encoder is plain JSON afterwards, so `predict` encodes new
-rows with exactly what training used.
+All statistics are of the training split only. The encoder is stored as plain JSON, so that `predict` encodes new rows
+exactly as in training.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from distill_tune.registry import did_you_mean
 
 Features = npt.NDArray[np.float32]
 FARTHEST = 1e6
-"""Standard deviations from the mean, where new rows end: float32 must not overflow. Of n training rows none is
-farther out than the square root of n."""
+"""Limit in standard deviations from the mean, to which new rows are clipped lest float32 overflow. Of n training rows
+none is farther out than the square root of n."""
 _MOST_SAID = 5
-"""Columns of which the same is said."""
+"""Columns that are named in notes of one kind."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers; `missing`: the training split had gaps, so the features have an indicator."""
+    """A column of numbers; with `missing`, the training split had gaps and the features include an indicator."""
 
     name: str
     mean: float
@@ -42,14 +42,14 @@ class TableEncoder:
     """Features in this order: numbers, indicators of missing numbers, one-hot categories."""
 
     columns: tuple[str, ...]
-    """All input columns of the source in its order, those that were dropped for being constant included."""
+    """All input columns in the source's order, including those dropped as constant."""
     numbers: tuple[Number, ...]
     categories: dict[str, tuple[str | None, ...]]
-    """Known values a column; None stands for missing, where the training split had gaps."""
+    """Column to its known values; None stands for missing, if the training split had gaps."""
 
     @classmethod
     def fit(cls, frame: pd.DataFrame) -> TableEncoder:
-        """The encoder of a training split that `check_table` has passed."""
+        """The encoder of a training split that has passed `check_table`."""
         kinds = {name: column_kind(frame[name]) for name in frame.columns}
         texts = {name: _as_texts(frame[name]) for name, kind in kinds.items() if kind == "category"}
         known = {name: tuple(sorted(set(values), key=lambda v: (v is None, v or ""))) for name, values in texts.items()}
@@ -67,7 +67,7 @@ class TableEncoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """One name a feature, in order."""
+        """The name of each feature, in order."""
         return (
             *(number.name for number in self.numbers),
             *(f"{number.name} is missing" for number in self.numbers if number.missing),
@@ -82,7 +82,7 @@ class TableEncoder:
         """Features [rows, len(feature_names)] of new rows; other columns are ignored.
 
         Raises:
-            DataError: a column is missing, holds no numbers where numbers were, or has infinite values.
+            DataError: a column is missing, or one of numbers holds other or infinite values.
         """
         needed = [*(number.name for number in self.numbers), *self.categories]
         for name in needed:
@@ -98,7 +98,7 @@ class TableEncoder:
         return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
 
     def unfamiliar(self, frame: pd.DataFrame) -> list[str]:
-        """What new rows have that training has not seen, a line a column; `transform` takes it without a word."""
+        """What new rows have that training had not, one line per column; `transform` accepts it silently."""
         said = []
         for name, known in self.categories.items():
             familiar = set(known)
@@ -123,7 +123,7 @@ class TableEncoder:
             return np.clip((values - mean) / std, -FARTHEST, FARTHEST)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-able values; `from_dict` gives an equal encoder back."""
+        """The encoder as JSON-serialisable values; `from_dict` returns an equal one."""
         return {
             "columns": list(self.columns),
             "numbers": [vars(number).copy() for number in self.numbers],
@@ -132,7 +132,7 @@ class TableEncoder:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> TableEncoder:
-        """The encoder that `to_dict` described."""
+        """The encoder of a `to_dict` document."""
         return cls(
             columns=tuple(document["columns"]),
             numbers=tuple(Number(**number) for number in document["numbers"]),
@@ -140,13 +140,13 @@ class TableEncoder:
         )
 
     def _gaps_in_words(self) -> dict[str, str]:
-        """What becomes of a gap in each column that is used, in the order of the columns."""
+        """What is done with gaps in each column that is used, in the order of the columns."""
         numbers = {number.name: f"filled with the training mean {number.mean:.6g}" for number in self.numbers}
         texts = {name: _text_gaps_in_words(known) for name, known in self.categories.items()}
         return {name: told for name in self.columns if (told := numbers.get(name) or texts.get(name))}
 
     def notes(self, frame: pd.DataFrame) -> list[str]:
-        """What a person must be told of how the columns of `frame` (all splits) became features."""
+        """What users must be told about how the columns of `frame` (all splits) became features."""
         gaps, became = frame.isna().sum(), self._gaps_in_words()
         said = [f"{gaps[name]:,} missing values in {name!r} {became[name]}" for name in became if gaps[name]]
         said += [
@@ -195,7 +195,7 @@ def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
 
 
 def _are_merged(column: pd.Series) -> bool:
-    """Whether different integers are one number to who computes with float64."""
+    """Whether different integers become equal as float64."""
     known = column.dropna() if pd.api.types.is_integer_dtype(column) else column[:0]
     is_large = len(known) > 0 and max(-int(known.min()), int(known.max())) > LARGEST
     return is_large and bool(known.astype("float64").nunique() < known.nunique())
@@ -207,10 +207,10 @@ def _as_texts(column: pd.Series) -> list[str | None]:
 
 
 def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None]:
-    """Values as training knows them, where a truth value, or what is a number and no text, means one of the known.
+    """Values as training knows them: booleans, and numbers that are not text, become the known text they mean.
 
-    One and the same column is text in one file, and truth values or numbers in another, or in a data frame that was
-    read from it: gaps in it decide that, or the rows that are there.
+    The same column may be read as text from one file, and as booleans or numbers from another or in a data frame,
+    depending on its gaps and rows.
     """
     texts, familiar = _as_texts(column), set(known)
     if familiar.issuperset(texts):
@@ -219,7 +219,7 @@ def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None
     for text in filter(None, known):
         meaning = _meaning(text)
         if meaning is not None:
-            by_meaning[meaning] = None if meaning in by_meaning else text  # of two that mean the same it is neither
+            by_meaning[meaning] = None if meaning in by_meaning else text  # if two mean the same, match neither
 
     def of(value: object, text: str | None) -> str | None:
         meaning = None if text is None or text in familiar else _meaning(text)
@@ -231,7 +231,7 @@ def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None
 
 
 def _meaning(text: str) -> float | str | None:
-    """The number that a text stands for, or the truth value, in small letters; None of any other."""
+    """The number that a text stands for, or the lower-case boolean; None for any other text."""
     if (word := text.lower()) in ("true", "false"):
         return word
     try:
@@ -241,7 +241,7 @@ def _meaning(text: str) -> float | str | None:
 
 
 def _one_hot(values: list[str | None], known: Sequence[str | None]) -> npt.NDArray[np.bool_]:
-    """[rows, len(known)]; a value that is not known is all zeros."""
+    """One-hot rows [rows, len(known)]; an unknown value is all zeros."""
     place = {value: i for i, value in enumerate(known)}
     codes = np.array([place.get(value, -1) for value in values], dtype=np.int64)
     return np.equal(codes[:, None], np.arange(len(known)))

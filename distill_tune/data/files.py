@@ -1,4 +1,4 @@
-"""Reading files that somebody else wrote: each is looked at first, and what is wrong is said in one line.
+"""Reading files that users provide: each is checked first, and faults are reported in one line.
 
 Nothing heavy is imported at the top, because the entries of `sources/` import this module.
 """
@@ -35,12 +35,12 @@ MAGIC = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
 }
-"""How files of a kind begin."""
+"""The first bytes of a file to its kind."""
 
 _OF_AN_ARRAY = (ValueError, MemoryError, OverflowError, TypeError, SyntaxError, TokenError)
-"""What NumPy raises of arrays that are no numbers, too large or damaged: their heads are read as Python is."""
+"""What NumPy raises for arrays that are not numbers, too large or damaged; it parses their headers as Python."""
 NPZ_INPUTS = ("inputs", "x", "X")
-"""What the inputs in an .npz may be called; the first that is there."""
+"""Names of the inputs in an .npz file; the first that exists is used."""
 NAMES = {
     "npz": "an .npz (zip) file",
     "parquet": "a Parquet file",
@@ -48,18 +48,18 @@ NAMES = {
     "csv": "a CSV (text) file",
 }
 _AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
-"""How pandas reads all CSV files: a column is of one type and none names the rows, and text is text, whatever its
-file's name: what was unpacked may still be called .csv.gz."""
+"""How pandas reads all CSV files: each column has one type, none is an index, and nothing is unpacked because of the
+file's name: an unpacked file may still be called .csv.gz."""
 CURES = {"npz": "data.source = 'npz'", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
 
 
 def named(kind: str) -> str:
-    """`"npz"` as it is said in a sentence."""
+    """A kind such as `"npz"` as a noun phrase for messages."""
     return NAMES.get(kind, f"a {kind} file")
 
 
 def existing(path: str | Path, what: str) -> Path:
-    """`path` as a file that is there and not empty; `what` says in an error what it should be.
+    """`path` as an existing, non-empty file; `what` tells in an error what it should be.
 
     Raises:
         DataError: it is missing, a folder, unreadable or empty.
@@ -81,7 +81,7 @@ def existing(path: str | Path, what: str) -> Path:
 
 
 def kind_of(path: Path) -> str:
-    """What the file is by its first bytes: a value of `MAGIC`, "csv" for any text, or "binary"."""
+    """The file's kind by its first bytes: a value of `MAGIC`, "csv" for any text, or "binary"."""
     with path.open("rb") as file:
         head = file.read(4096)
     for magic, kind in MAGIC.items():
@@ -104,10 +104,10 @@ def of_kind(path: str | Path, kind: str) -> Path:
 
 
 def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) -> Arrays:
-    """The arrays of an .npz file, those whose names `pick` chooses; pickled objects are never loaded.
+    """The arrays of an .npz file whose names `pick` returns; pickled objects are never loaded.
 
     Raises:
-        DataError: missing, empty, of another kind, truncated, or with Python objects inside.
+        DataError: it is missing, empty, of another kind, truncated, or has Python objects inside.
     """
     import numpy as np
 
@@ -124,10 +124,10 @@ def read_npz(path: str | Path, pick: Callable[[list[str]], list[str]] = list) ->
 
 
 def read_npy(path: str | Path, mapped: bool = False) -> Array:
-    """The array of an .npy file; `mapped`, it is read where it is used, and must not change meanwhile.
+    """The array of an .npy file; if `mapped`, it is read on access, and the file must not change meanwhile.
 
     Raises:
-        DataError: missing, empty, of another kind, truncated, or with Python objects inside.
+        DataError: it is missing, empty, of another kind, truncated, or has Python objects inside.
     """
     import numpy as np
 
@@ -140,7 +140,7 @@ def read_npy(path: str | Path, mapped: bool = False) -> Array:
 
 
 def native(array: Array) -> Array:
-    """An array as pandas can hold it: in this machine's byte order, and no decimals longer than float64."""
+    """An array as pandas can hold it: in native byte order, and with floats of at most 64 bits."""
     import numpy as np
 
     longer = array.dtype.kind == "f" and array.dtype.itemsize > 8
@@ -148,7 +148,7 @@ def native(array: Array) -> Array:
 
 
 def _array_problem(error: Exception, name: str = "") -> str:
-    """What is wrong with an array, which in an .npz file has a name."""
+    """What is wrong with an array; in an .npz file it has a name."""
     if "allow_pickle" in str(error) or "Python objects" in str(error):
         whose = f"its array {name!r} " if name else ""
         return f"{whose}holds Python objects, which are never loaded; save arrays of numbers, or text by .astype(str)."
@@ -160,10 +160,10 @@ def _array_problem(error: Exception, name: str = "") -> str:
 def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
-    An empty line is none, but in a file of one column, whose empty cells look so.
+    Empty lines are skipped, except in a file of one column, where they are empty cells.
 
     Raises:
-        DataError: missing, empty, of another kind, not UTF-8, with lines of different lengths or two columns of a name.
+        DataError: missing, empty, of another kind, not UTF-8, or with lines too long or two columns of one name.
     """
     import pandas as pd
 
@@ -186,17 +186,17 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
 def with_words(
     frame: pd.DataFrame, path: Path, separator: str, names: Sequence[str], as_text: Sequence[str]
 ) -> pd.DataFrame:
-    """The same table, but that in the columns `names` an empty cell alone is a gap.
+    """The same table, but in the columns `names` only an empty cell is a gap.
 
-    Everywhere pandas takes words such as None, NA and null for gaps; among numbers they are, but they may be the names
-    of classes and categories too.
+    Pandas takes words such as None, NA and null for gaps everywhere; among numbers they are, but they may also name
+    classes and categories.
 
     Args:
-        frame: what `read_csv` has read.
-        path: from there.
+        frame: the table that `read_csv` returned.
+        path: the file that it was read from.
         separator: of the columns.
-        names: of columns in which a word is a word.
-        as_text: those of them that are text whatever they look like.
+        names: columns in which such words are values.
+        as_text: those of them to read as text, whatever they look like.
     """
     import pandas as pd
 
@@ -218,7 +218,7 @@ def with_words(
 
 
 def _checked_width(path: Path, separator: str) -> int:
-    """The number of columns, of which no two have one name: pandas would give them others; names may be empty."""
+    """The number of columns, after checking that names are unique, as pandas would rename them; some may be empty."""
     import pandas as pd
 
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, **_AS_IT_IS)
@@ -227,10 +227,10 @@ def _checked_width(path: Path, separator: str) -> int:
 
 
 def check_names(names: Sequence[str], where: str | Path) -> None:
-    """Refuse two columns of one name.
+    """Check that no two columns have the same name.
 
     Raises:
-        DataError: there are two.
+        DataError: two have.
     """
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:

@@ -1,4 +1,4 @@
-"""Image files as arrays, decoded by Pillow in threads and brought to one size and number of channels.
+"""Image files as arrays, decoded by Pillow in threads and converted to one size and number of channels.
 
 Nothing heavy is imported at the top, because entries of `sources/` import this module.
 """
@@ -25,46 +25,46 @@ if TYPE_CHECKING:
     from distill_tune.arrays import Array
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""How the names of image files end, in small or capital letters."""
+"""Suffixes of image files, in lower or upper case."""
 MODES = {1: "L", 3: "RGB"}
-"""By how many channels an image may have, what Pillow calls it."""
+"""Number of channels to Pillow's mode."""
 _GREY, _COLOURED = frozenset({"1", "L", "LA"}), frozenset({"CMYK", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr"})
 _SIDEWAYS = range(5, 9)
-"""Values of EXIF's orientation of which the picture is upright when its sides are exchanged."""
+"""Values of EXIF's orientation for which width and height are swapped."""
 _ORIENTATION = 0x0112
 _HOW_IT_LIES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-"""Blocks before the pixels that may say an orientation, as Pillow calls them."""
+"""Pillow's names of the metadata blocks before the pixels that may hold an orientation."""
 _SIXTEEN_BITS = re.compile(";16[BLN]")
-"""In how Pillow is about to read pixels of 16 bits a channel; of 16 bits a pixel no order of bytes is told."""
+"""Matches Pillow's raw modes of 16 bits per channel; those of 16 bits per pixel have no byte order."""
 _MARGIN = 2
-"""A JPEG is decoded at a smaller scale where that leaves so many times the size that is wanted."""
+"""A JPEG is decoded at a smaller scale if that is still this many times the wanted size."""
 
 _Given = TypeVar("_Given")
 _Found = TypeVar("_Found")
 
 
 class Kind(NamedTuple):
-    """What an image file holds, as its head says it."""
+    """What an image file holds, according to its header."""
 
     height: int
     width: int
-    """Both of the upright picture."""
+    """Height and width are those of the upright picture."""
     channels: int
-    """1 of grey pictures, 3 of all others; transparency does not count."""
+    """1 for grey pictures, 3 for all others; transparency does not count."""
     is_several: bool
-    """Whether it moves or has several pages, of which the first is read; a camera's further views do not count."""
+    """Whether it has several frames or pages, only the first of which is read; a camera's extra views do not count."""
 
 
 def is_image(path: Path) -> bool:
-    """Whether its name is that of an image file that is read here."""
+    """Whether a path has the name of an image file that can be read here."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """All image files under a folder, and all others.
+    """All image files under a folder, and all other files.
 
-    They are in the order in which torchvision's `ImageFolder` has them: by folder, then by name. What is hidden by a
-    dot in front of its name, such as a program's small copies, is none of them.
+    They are in the order of torchvision's `ImageFolder`: by folder, then by name. Hidden files and folders, whose names
+    begin with a dot, such as a program's thumbnails, are left out.
 
     Raises:
         DataError: a folder in it cannot be read.
@@ -78,7 +78,7 @@ def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each folder that is not hidden, once also where links lead around, and the names in it."""
+    """Each folder that is not hidden, with the names in it; only once even if links form a cycle."""
     seen = set[str]()
     for root, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(root)
@@ -89,10 +89,10 @@ def _walked(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def digest_of(paths: Sequence[Path], root: Path) -> str:
-    """SHA-256 of the names under `root` and the contents of all files.
+    """SHA-256 of the names (relative to `root`) and the contents of all files.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: a file cannot be read.
     """
     whole = hashlib.sha256()
     for path, digest in zip(paths, _each(_digest, paths), strict=True):
@@ -104,7 +104,7 @@ def kinds_of(paths: Sequence[Path]) -> list[Kind]:
     """What each file holds.
 
     Raises:
-        DataError: one is no image, or has more than 8 bits a channel.
+        DataError: a file is not an image, or has more than 8 bits per channel.
     """
     return _each(_kind, paths)
 
@@ -112,16 +112,16 @@ def kinds_of(paths: Sequence[Path]) -> list[Kind]:
 def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
     """The pictures, upright, as uint8 [n, channels, height, width].
 
-    A picture of another size is scaled until it covers `shape`, and what stands over at two sides is cut off;
-    transparency is dropped.
+    A picture of another size is scaled to cover `shape`, and the excess is cropped evenly on two sides; transparency is
+    dropped.
 
     Args:
         paths: of the files.
         shape: (channels, height, width).
 
     Raises:
-        DataError: a file is no image, is damaged or has more than 8 bits a channel, or there is no room for all of
-            them.
+        DataError: a file is not an image, is damaged or has more than 8 bits per channel, or there is no room for all
+            of them.
     """
     from distill_tune.data.spill import empty
 
@@ -142,7 +142,7 @@ def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
 
 
 def _each(work: Callable[[_Given], _Found], things: Sequence[_Given]) -> list[_Found]:
-    """`work` on all, in order, in threads: decoding and hashing leave Python to others."""
+    """The results of `work` on all things, in order, run in threads: decoding and hashing release the GIL."""
     with ThreadPoolExecutor() as threads:
         return list(threads.map(work, things))
 
@@ -161,7 +161,7 @@ def _refuse(error: OSError) -> None:
 def _kind(path: Path) -> Kind:
     with _opened(path) as image:
         width, height = image.size
-        is_upright = _ORIENTATION in getattr(image, "tag_v2", ())  # of a TIFF's own tag Pillow has told the sides so
+        is_upright = _ORIENTATION in getattr(image, "tag_v2", ())  # a TIFF's own tag, which Pillow's size respects
         if not is_upright and _says_how_it_lies(image) and image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
         is_several = getattr(image, "is_animated", False) and image.format != "MPO"
@@ -176,7 +176,7 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
     channels, height, width = shape
     with _opened(path) as image:
         turned = _says_how_it_lies(image)
-        image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # of a JPEG; nothing of other kinds
+        image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # only affects JPEG
         upright = (ImageOps.exif_transpose(image) if turned else image).convert(MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
@@ -185,7 +185,7 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
 
 
 def _is_cut(image: ImageFile) -> bool:
-    """Whether its channels are cut to 8 bits, as Pillow does with colours and alpha; the mode does not say so."""
+    """Whether Pillow would truncate the channels to 8 bits, as for colours and alpha; the mode does not show it."""
     return any(
         _SIXTEEN_BITS.search(str(tile.args)) or (tile.codec_name.startswith("ppm") and _most(tile.args) > 255)
         for tile in image.tile
@@ -193,26 +193,26 @@ def _is_cut(image: ImageFile) -> bool:
 
 
 def _most(args: object) -> int:
-    """The largest value of a pixel in a PPM."""
+    """The largest pixel value that a PPM file declares."""
     return int(args[-1]) if isinstance(args, tuple) else 255
 
 
 def _says_how_it_lies(image: Image) -> bool:
-    """Whether one of the blocks that may say so stands before the pixels; a PNG is decoded where it is asked itself."""
+    """Whether a metadata block before the pixels may hold an orientation; asking a PNG for it would decode it."""
     return any(block in image.info for block in _HOW_IT_LIES)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image]:
-    """An image whose pixels are still to be decoded; what Pillow raises in the block is said in one line.
+    """An opened image, not decoded yet; what Pillow raises in the block becomes a one-line error.
 
     Raises:
-        DataError: it is none, is damaged, or has more than 8 bits a channel, which Pillow would cut off.
+        DataError: it is not an image, is damaged, or has more than 8 bits per channel, which Pillow would truncate.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        # Not by its path: Pillow 13.0 maps an uncompressed TIFF then, and gives other pixels where it lies on its side.
+        # Not by path: Pillow 13.0 would map an uncompressed TIFF, and return other pixels if it lies on its side.
         with path.open("rb") as file, Image.open(file) as image:
             if image.mode not in _GREY | _COLOURED:
                 mode = image.mode

@@ -1,4 +1,4 @@
-"""Arrays that are meant to be images, brought into the one layout and type in which images are kept."""
+"""Arrays that are meant to be images, converted to the layout and type in which images are stored."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ import numpy.typing as npt
 from distill_tune.errors import DataError
 
 _USUAL = (1, 3)
-"""Channels of grey and of coloured images."""
+"""Numbers of channels of grey and of colour images."""
 
 
 def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8], str | None]:
-    """Images as uint8 [n, channels, height, width], and what was done to get there.
+    """Images as uint8 [n, channels, height, width], and a note on the channels if needed.
 
-    Accepts [n, h, w] and 4-D with the channels first or last: where there are 1 or 3 of them (first, if at both ends),
-    else where there are fewer.
+    Accepts [n, h, w], and 4-D with the channels first or last: the axis of size 1 or 3 (the first, if both are), else
+    the smaller one.
 
     Raises:
-        DataError: not 3-D or 4-D, either end may be the channels, or values that are no integers from 0 to 255.
+        DataError: not 3-D or 4-D, either axis may be the channels, or a value is not an integer from 0 to 255.
     """
     if array.ndim not in (3, 4):
         raise DataError(
@@ -50,10 +50,10 @@ def channels_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def as_bytes(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
-    """`array` as uint8 without changing a value.
+    """`array` as uint8, without changing any value.
 
     Raises:
-        DataError: a value is no integer from 0 to 255.
+        DataError: a value is not an integer from 0 to 255.
     """
     if array.dtype == np.uint8:
         return array

@@ -1,4 +1,4 @@
-"""New, unlabelled rows to predict, from a file or at hand, brought into the training inputs' layout."""
+"""New, unlabelled rows to predict, from a file or in memory, converted to the training inputs' layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +20,10 @@ KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
 def picture_files(rows: object) -> list[Path] | None:
-    """The image files of a folder, or those that are named; None of anything else.
+    """The image files of a folder, or those named; None for anything else.
 
     Raises:
-        DataError: the folder has none, or there is no such file.
+        DataError: the folder has none, or a named file does not exist.
     """
     if isinstance(rows, list) and all(isinstance(each, str | Path) for each in rows):
         if not rows:
@@ -50,20 +50,20 @@ def read_inputs(
     """The rows, ready for the student.
 
     Args:
-        rows: a table or array at hand, or a file: CSV with a header line, Parquet, .npy, .npz with `inputs`, `x`,
-            `X` or a single array, or a picture; or several pictures or a folder of them, which are taken in the order
-            of `picture_files` and brought to the size and channels of the training images.
+        rows: a table or array in memory, or a file: CSV with a header line, Parquet, .npy, .npz with `inputs`, `x`,
+            `X` or a single array, or a picture; or several pictures or a folder of them, in the order of
+            `picture_files`, which are converted to the size and channels of the training images.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
-        warn: hears of what training has not seen.
-        separator: of a CSV file's columns; None: whichever of the usual ones is most frequent in its first line.
-        named: what a .npz file may call its inputs beside the usual names.
+        warn: called about anything that training has not seen.
+        separator: of a CSV file's columns; None: the most frequent of the usual ones in its first line.
+        named: a name that the inputs in a .npz file may have besides the usual ones.
 
     Returns:
-        float32 [n, features] of tables, uint8 [n, channels, height, width] of images.
+        float32 [n, features] for tables, uint8 [n, channels, height, width] for images.
 
     Raises:
-        DataError: missing, of another kind or shape, or without a column that the student needs.
+        DataError: they are missing, of another kind or shape, or lack a column that the student needs.
     """
     name = str(rows) if isinstance(rows, Path) else "the rows"
     if (pictures := picture_files(rows)) is not None:
@@ -118,9 +118,9 @@ def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:
 def _table(
     path: Path, separator: str | None, as_text: tuple[str, ...] = (), wanted: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Columns of a CSV or Parquet file, those that are `wanted` among them.
+    """The columns of a CSV or Parquet file, including those `wanted`.
 
-    Categories such as "1" must stay text, and a CSV does not say so.
+    `as_text` names the categories: values such as "1" must stay text, which a CSV file does not say.
     """
     if path.suffix.lower() == ".parquet":
         return read_parquet(path, keep=wanted)
@@ -134,7 +134,7 @@ def _table(
 def _separator(path: Path) -> str:
     """The most frequent of the usual separators in the header line."""
     if not is_file(path):
-        return ","  # what is wrong is said when it is read
+        return ","  # reading it will report what is wrong
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
     return max(",;\t|", key=header.count)
@@ -143,8 +143,8 @@ def _separator(path: Path) -> str:
 def _array(
     path: Path | pd.DataFrame | npt.NDArray[Any], separator: str | None = None, named: str | None = None
 ) -> npt.NDArray[Any]:
-    """What is at hand, or the file's only, or best named, array; of a table its values."""
-    if isinstance(path, np.ma.MaskedArray):  # whose masked cells are gaps, and only to pandas
+    """The given array, or a file's only or best named one; for a table, its values."""
+    if isinstance(path, np.ma.MaskedArray):  # only pandas treats masked cells as gaps
         return path
     if not isinstance(path, Path):
         return np.asarray(path)
@@ -157,7 +157,7 @@ def _array(
 
 
 def _member(path: Path, named: str | None) -> npt.NDArray[Any]:
-    """The only, or best named, array of an .npz file; whatever is beside it is not looked at."""
+    """The only or best named array of an .npz file; others are not read."""
 
     def best_named(names: list[str]) -> list[str]:
         found = next((name for name in (named, *NPZ_INPUTS) if name in names), None)
@@ -172,7 +172,7 @@ def _member(path: Path, named: str | None) -> npt.NDArray[Any]:
 
 
 def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[np.uint8]:
-    """[n, *shape], also from flat rows of pixels and from [n, h, w, channels]."""
+    """Images [n, *shape], also from flat rows of pixels and from [n, h, w, channels]."""
     if array.ndim == 2 and array.shape[1] == int(np.prod(shape)):
         images = as_bytes(array, name).reshape(-1, *shape)
     elif array.shape[1:] == shape:

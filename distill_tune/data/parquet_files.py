@@ -1,4 +1,4 @@
-"""Reading Parquet files, those that pandas wrote with a row index among them.
+"""Reading Parquet files, including those that pandas wrote with a row index.
 
 Nothing heavy is imported at the top, because the entries of `sources/` import this module.
 """
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NAMELESS = "__index_level_"
-"""How the columns begin that pandas makes of a row index without a name."""
+"""Prefix of the columns that pandas writes for an unnamed row index."""
 
 
 def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
-    """A Parquet file's columns; a row index that pandas left in it is none, or the first if `keep` names it.
+    """A Parquet file's columns; pandas' row index is left out or, if `keep` names it, comes first.
 
     Raises:
-        DataError: missing, empty, of another kind, truncated, or with two columns of a name.
+        DataError: it is missing, empty, of another kind, truncated, or has two columns of one name.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -38,12 +38,12 @@ def read_parquet(path: str | Path, keep: Collection[str] = ()) -> pd.DataFrame:
         raise DataError(f"{path}: is truncated or damaged ({what}); write it again.") from error
     index = pandas_index(table.schema)
     others = [name for name in table.column_names if name not in index and not name.startswith(_NAMELESS)]
-    kept = [name for name in index if name in keep]  # pandas writes them last, where a label is looked for
+    kept = [name for name in index if name in keep]  # pandas writes them last, where the label is expected
     return table.select([*kept, *others]).replace_schema_metadata().to_pandas(ignore_metadata=True)
 
 
 def _readable(table: pa.Table) -> pa.Table:
-    """The same with bytes for text that is no UTF-8, at which pandas fails later: whoever needs them refuses them."""
+    """The same table with invalid UTF-8 text as bytes, which code that needs it refuses; pandas would fail later."""
     import pyarrow as pa
 
     for place, name in enumerate(table.column_names):
@@ -55,16 +55,16 @@ def _readable(table: pa.Table) -> pa.Table:
 
 
 def named_index(path: Path) -> list[str]:
-    """The columns of a Parquet file that were a row index with a name when pandas wrote them."""
+    """The columns of a Parquet file that were a named row index when pandas wrote them."""
     import pyarrow.parquet as pq
 
     return [name for name in pandas_index(pq.read_schema(path)) if not name.startswith(_NAMELESS)]
 
 
 def numbers_of_rows(path: Path) -> list[Any]:
-    """What the row index that pandas has left in a Parquet file has for each row; empty where there is none.
+    """The values of the row index that pandas left in a Parquet file, one per row; empty if there is none.
 
-    Whoever puts tables together, or shuffles one, leaves the rows' former numbers there.
+    Concatenating or shuffling tables leaves the rows' former numbers there.
     """
     import pyarrow.parquet as pq
 
@@ -80,13 +80,13 @@ def numbers_of_rows(path: Path) -> list[Any]:
 
 
 def pandas_index(schema: pa.Schema) -> list[str]:
-    """The columns that were pandas' row index; one that only counts is none."""
+    """The columns that were pandas' row index; a range index is not stored as a column."""
     return [name for name in _index_entries(schema) if isinstance(name, str)]
 
 
 def _index_entries(schema: pa.Schema) -> list[str | dict[str, Any]]:
-    """A name for each column of the index, or where it only counts from where and in what steps."""
+    """A name per column of the index, or the start, stop and step of a range index."""
     try:
         return list((schema.pandas_metadata or {}).get("index_columns", []))
-    except (ValueError, AttributeError, TypeError):  # damaged, or somebody else's
+    except (ValueError, AttributeError, TypeError):  # damaged, or another program's
         return []

@@ -1,6 +1,6 @@
-"""What a source hands over: inputs as they are, class ids, and the names of the classes.
+"""What a source returns: raw inputs, class ids, and the names of the classes.
 
-Both classes check what every later step relies on, so a source of your own cannot hand over half-right data.
+Both classes check what every later step relies on, so that a user-defined source cannot return invalid data.
 """
 
 from abc import ABC, abstractmethod
@@ -21,27 +21,27 @@ from distill_tune.errors import DataError
 Ints = npt.NDArray[np.int64]
 SEEN_THROUGH_THE_TEACHER = "set data.rest = 'unlabelled', so that students see such rows through the teacher alone"
 NUMBER = "number the classes from 0 on, as np.unique(labels, return_inverse=True) does"
-"""What to do about class ids that are none."""
+"""How to fix invalid class ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Raw(ABC):
-    """What images and tables have in common."""
+    """What raw images and tables have in common."""
 
     labels: npt.NDArray[Any]
     """Class ids [n], integers in [0, len(classes)), or UNLABELLED; kept as int64."""
     classes: tuple[str, ...]
     where: str
-    """Names the data in errors; usually the file's path."""
+    """What errors call the data; usually the file's path."""
     own_test: int = 0
-    """So many of the last rows are the source's own test split."""
+    """How many of the last rows are the source's own test split."""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_kinds()
         self._check_classes()
         labels = check_labels(self.labels, len(self.classes), self.where, least=UNLABELLED)
-        object.__setattr__(self, "labels", labels)  # of uint64 and a count, NumPy makes decimals
+        object.__setattr__(self, "labels", labels)  # NumPy makes uint64 and a count a float
         if self.rows != len(self.labels):
             raise DataError(
                 f"{self.where}: has {self.rows:,} rows of inputs, but {len(self.labels):,} labels; each row needs one."
@@ -63,7 +63,7 @@ class Raw(ABC):
                 f"{self.where}: own_test must be a number of rows below {self.rows:,}, but is {shown(self.own_test)}; "
                 "count the last rows that are the source's own test split."
             )
-        object.__setattr__(self, "own_test", int(self.own_test))  # of NumPy's own, the negative of some is no such
+        object.__setattr__(self, "own_test", int(self.own_test))  # negating a NumPy unsigned integer wraps around
 
     def _check_classes(self) -> None:
         if len(self.classes) < 2:
@@ -80,7 +80,7 @@ class Raw(ABC):
 
     @abstractmethod
     def row_hashes(self) -> npt.NDArray[np.uint64]:
-        """One 64-bit hash a row of inputs; equal rows have equal hashes."""
+        """One 64-bit hash per row of inputs; equal rows have equal hashes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +107,8 @@ class RawImages(Raw):
         return len(self.inputs)
 
     def row_hashes(self) -> npt.NDArray[np.uint64]:
-        """One 64-bit hash an image."""
-        digests = b"".join(  # each made contiguous by itself: all of a mapped file need not fit into memory
+        """One 64-bit hash per image."""
+        digests = b"".join(  # made contiguous one by one: a mapped file may not fit into memory
             blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in self.inputs
         )
         return np.frombuffer(digests, dtype=np.uint64)
@@ -116,7 +116,7 @@ class RawImages(Raw):
 
 @dataclass(frozen=True, kw_only=True)
 class RawTable(Raw):
-    """A table; its columns are numbers or categories, the label is not among them."""
+    """A table of numbers and categories, without the label column."""
 
     frame: pd.DataFrame
 
@@ -125,7 +125,7 @@ class RawTable(Raw):
             raise DataError(
                 f"{self.where}: a table must be a pandas.DataFrame, but is {type(self.frame).__name__}; make one of it."
             )
-        names = [str(name) for name in self.frame.columns]  # new rows to predict come with names that are text
+        names = [str(name) for name in self.frame.columns]  # names of new rows to predict are text
         check_names(names, self.where)
         object.__setattr__(self, "frame", _native(self.frame.set_axis(names, axis="columns")))
         if not len(self.frame) or not len(self.frame.columns):
@@ -139,13 +139,13 @@ class RawTable(Raw):
         return len(self.frame)
 
     def row_hashes(self) -> npt.NDArray[np.uint64]:
-        """One 64-bit hash a row; a missing value equals a missing value."""
+        """One 64-bit hash per row; missing values are equal."""
         hashes: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
         return hashes
 
 
 def _native(frame: pd.DataFrame) -> pd.DataFrame:
-    """Its columns as pandas can look at them: those that are read from FITS or HDF5 may be in another byte order."""
+    """The frame with native columns, as pandas needs: those from FITS or HDF5 may be in another byte order."""
     kinds = {name: kind for name, kind in frame.dtypes.items() if isinstance(kind, np.dtype)}
     fit = {name: native(np.empty(0, kind)).dtype for name, kind in kinds.items()}
     return frame.astype({name: kind for name, kind in fit.items() if kind != kinds[name]})
@@ -155,13 +155,13 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, leas
     """`labels` as int64 [n].
 
     Args:
-        labels: what the user gave.
-        classes: number of classes, or None where the labels say it.
-        where: names the data in errors.
-        least: the lowest that they may be; UNLABELLED where some may be missing.
+        labels: as the user gave them.
+        classes: number of classes; None if the labels determine it.
+        where: what errors call the data.
+        least: the lowest allowed label; UNLABELLED if some may be missing.
 
     Raises:
-        DataError: not 1-D, no integers, too low, or outside the classes.
+        DataError: they are not 1-D, not integers, too low, or outside the classes.
     """
     if labels.ndim != 1:
         cure = "ravel()" if labels.ndim == 2 and labels.shape[1] == 1 else "argmax(1)"
@@ -183,12 +183,12 @@ def check_labels(labels: npt.NDArray[Any], classes: int | None, where: str, leas
 
 
 def classes_of(column: pd.Series, where: str, may_miss: bool = False) -> tuple[Ints, tuple[str, ...]]:
-    """Class ids and names of a label column; ids follow the order of the sorted values.
+    """Class ids and names of a label column, in the order of the sorted values.
 
     Args:
         column: the labels.
-        where: names the data in errors.
-        may_miss: whether rows may have none; their id is UNLABELLED.
+        where: what errors call the data.
+        may_miss: whether rows may have no label; their id is UNLABELLED.
 
     Raises:
         DataError: a label is missing, is a number with decimals, bytes or a list, or no two rows share one.
@@ -215,18 +215,18 @@ def _check_all_there(column: pd.Series, where: str) -> None:
 
 
 def _without_decimals(column: pd.Series) -> pd.Series:
-    """Whole numbers that are written as 1.0, 2.0, or read so since some are missing, are integers."""
+    """A column of floats as integers if all are whole, as in 1.0, 2.0, or because some are missing."""
     is_float = pd.api.types.is_float_dtype(column)
     return column.astype("Int64") if is_float and _is_integer(column.dropna()).all() else column
 
 
 def _is_integer(numbers: pd.Series) -> pd.Series:
-    """Which floats stand for one integer; beyond 2^53 each stands for several."""
+    """Which floats stand for exactly one integer; beyond 2^53 each stands for several."""
     return (numbers % 1 == 0) & (numbers.abs() < 2**53)
 
 
 def _check_named(column: pd.Series, where: str) -> None:
-    """Refuse a column whose values cannot be the names of classes."""
+    """Refuse a column whose values cannot name classes."""
     labels = f"{where}: labels in {column.name!r}"
     if pd.api.types.is_float_dtype(column):
         odd = column[~_is_integer(column)].iloc[0]

@@ -1,6 +1,6 @@
-"""Arrays that may be larger than memory: in a file without a name, of which the system keeps what it has room for.
+"""Arrays that may be larger than memory: mapped from an unnamed file, of which the system caches what it can.
 
-So what a data set may have is a matter of the disk, while it is built and (`arrays.py`) afterwards.
+So only the disk limits the size of a data set, both while it is built and (`arrays.py`) afterwards.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 _LARGE_BYTES = 1 << 30
-"""What is smaller is in memory as ever."""
+"""Smaller arrays are kept in memory as usual."""
 _CHUNK_BYTES = 1 << 26
 _place: ContextVar[Path | None] = ContextVar("place", default=None)
 
 
 @contextmanager
 def spilling_to(folder: Path) -> Iterator[None]:
-    """Large arrays that are made in the block lie on the disk that `folder` is on, or will be."""
+    """Put large arrays that are made in the block on the disk of `folder`, which need not exist."""
     token = _place.set(next(path for path in (folder, *folder.parents) if path.exists()))
     try:
         yield
@@ -34,7 +34,7 @@ def spilling_to(folder: Path) -> Iterator[None]:
 
 
 def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """An array whose values are whatever they are.
+    """An uninitialised array.
 
     Raises:
         OSError: it is large, and the disk has no room for it.
@@ -45,15 +45,15 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike, size: int) -> npt.NDArray[Any]:
     with tempfile.TemporaryFile(dir=_place.get()) as file:
-        os.posix_fallocate(file.fileno(), 0, size)  # a disk that is full later on would end the process
+        os.posix_fallocate(file.fileno(), 0, size)  # if the disk were full later, the process would die
         return np.memmap(file, np.dtype(dtype), "r+", shape=shape)
 
 
 def taken(array: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """`array[rows]`, some at a time: in memory only where `array` is.
+    """`array[rows]`, copied in chunks; mapped from a file if `array` is or if it is large.
 
     Raises:
-        OSError: as `empty`.
+        OSError: as for `empty`.
     """
     shape = len(rows), *array.shape[1:]
     is_large = isinstance(array, np.memmap) and len(rows) > 0

@@ -1,12 +1,12 @@
-"""Train, validation and test by row, stratified by class, with equal inputs on one side.
+"""Train, validation and test rows, stratified by class, with equal inputs on one side.
 
-Rows with the same inputs form a group, and groups are what is dealt out: a test row that was also trained on
-measures memory. A group with several labels stays together. Everything follows from the seed. Rows without a label are
-all in train, but for those that equal a row of another split.
+Rows with the same inputs form a group, and whole groups are dealt out: a test row that was also trained on measures
+memory. A group with several labels stays together. The seed determines everything. Rows without a label are all in
+train, except those equal to a row of another split.
 
-With folds there is no one validation split: what is not test is dealt into folds, each of which is the validation split
-of one split of its own. The split of all of them trains on everything that is not test; its validation split, the first
-fold, is part of what it trains on and measures nothing.
+With folds there is no single validation split: the non-test rows are dealt into folds, and each is the validation rows
+of one split. The split of all folds trains on all non-test rows; its validation rows, the first fold, are among them
+and measure nothing.
 """
 
 from dataclasses import dataclass
@@ -22,37 +22,37 @@ from distill_tune.errors import DataError
 
 DEFAULT_TEST = 0.2
 ATTEMPTS = 100
-"""The first always does where equal inputs have equal labels."""
+"""Attempts at a valid split; the first always succeeds if equal inputs have equal labels."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Row numbers of each split, ascending; disjoint, but that all folds together validate on what they train on."""
+    """Row numbers of each split, ascending; disjoint, except that the split of all folds validates on training rows."""
 
     train: Ints
     validation: Ints
     test: Ints
     notes: tuple[str, ...] = ()
     of_all_folds: bool = False
-    """Whether each labelled row of `train` is validated on in one of the folds, and `validation` measures nothing."""
+    """Whether this is the split of all folds, each labelled row of which one fold validates on (see the module)."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Which of how many folds is validated on."""
+    """A fold to validate on, of how many."""
 
     folds: int
     number: int | None = None
-    """From 0 on; None trains on all of them."""
+    """Counted from 0; None trains on all of them."""
 
 
 def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold: Fold | None = None) -> Rows:
-    """Deal the rows of `raw` out.
+    """Deal out the rows of `raw`.
 
     Args:
-        raw: the data; its own test split is kept where `test` is None.
-        validation: share of the rows that are not test; means nothing with a fold.
-        test: share of all rows; None takes the own test split, or 0.2 where there is none.
+        raw: the data; its own test split is kept if `test` is None.
+        validation: share of the non-test rows; ignored with a fold.
+        test: share of all rows; None takes the own test split, or 0.2 if there is none.
         seed: the same seed gives the same split.
         fold: the fold to validate on.
 
@@ -71,31 +71,31 @@ def split_rows(raw: Raw, validation: float, test: float | None, seed: int, fold:
 
 
 class _Table(NamedTuple):
-    """What is to be dealt."""
+    """The rows to deal out."""
 
     raw: Raw
     groups: Ints
-    """A number for every row: equal inputs have the same."""
+    """The group number of every row; equal inputs have the same."""
     rows: Ints
-    """Those that have a label, and are not in a test split of the source's own that is kept."""
+    """The labelled rows, without those of the source's own test split if that is kept."""
     strata: Ints
-    """A number for every row; see `strata`."""
+    """The stratum of every row; see `strata`."""
     own_test: Ints | None
     notes: list[str]
 
 
 class _Dealt(NamedTuple):
-    """One attempt."""
+    """One attempt at a split."""
 
     rest: Ints
     """All but the test rows."""
     test: Ints
     parts: list[Ints]
-    """To validate on: one, or one for each fold."""
+    """The validation rows: one part, or one per fold."""
 
     @property
     def sides(self) -> list[Ints]:
-        """All that somebody learns from or is measured on."""
+        """All sets of rows that a student is trained or measured on."""
         return [*(np.setdiff1d(self.rest, part) for part in self.parts), *self.parts, self.test]
 
 
@@ -126,7 +126,7 @@ def _dealt(table: _Table, validation: float, test: float | None, fold: Fold | No
 
 
 def _rows_of(table: _Table, dealt: _Dealt, fold: Fold | None) -> Rows:
-    """The rows of the fold that is asked for; of all folds together none of the rest is kept out of training."""
+    """The rows of the requested fold; the split of all folds keeps only the test rows out of training."""
     number = 0 if fold is None or fold.number is None else fold.number
     part, of_all = dealt.parts[number], fold is not None and fold.number is None
     train = dealt.rest if of_all else np.setdiff1d(dealt.rest, part)
@@ -136,12 +136,12 @@ def _rows_of(table: _Table, dealt: _Dealt, fold: Fold | None) -> Rows:
 
 
 def _each_part(fold: Fold | None) -> tuple[int, str] | None:
-    """How many distinct samples of a class the folds need, and what for."""
+    """How many distinct samples per class the folds need, and for what."""
     return None if fold is None else (fold.folds, f"{fold.folds} folds (data.folds)")
 
 
 def _without_label(raw: Raw, groups: Ints, kept_out: Ints) -> tuple[Ints, list[str]]:
-    """The rows that have none and equal no row that is kept out of training, and what to say of them."""
+    """The unlabelled rows that equal no row kept out of training, and notes about them."""
     rows = np.flatnonzero(raw.labels == UNLABELLED)
     seen = np.isin(groups[rows], groups[kept_out])
     said = [f"{int((~seen).sum()):,} training rows have no label"] if len(rows) else []
@@ -176,13 +176,13 @@ def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, splits: str) -
 
 
 def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) -> npt.NDArray[np.bool_]:
-    """Which training rows the student may see labelled: stratified, at least one a class.
+    """Which training rows the student may see labelled: stratified, at least one per class.
 
     Args:
         labels: class ids of the training split, each class present; some may be UNLABELLED.
         samples: a count (1 and above), a share (below 1), or None for all.
         seed: the same seed gives the same rows.
-        where: names the data in errors.
+        where: what errors call the data.
 
     Raises:
         DataError: more samples than the training split has, or fewer than classes.
@@ -199,7 +199,7 @@ def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) ->
         raise DataError(
             f"{where}: data.student_samples = {count} is below one a class; there are {len(counts)} classes."
         )
-    rng = np.random.default_rng([seed, 1])  # a stream of its own: it must not move the splits
+    rng = np.random.default_rng([seed, 1])  # a separate stream: it must not change the splits
     mask = np.zeros(len(labels), dtype=bool)
     for label, quota in enumerate(_quotas(counts, count)):
         mask[rng.permutation(np.flatnonzero(labels == label))[:quota]] = True
@@ -207,7 +207,7 @@ def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) ->
 
 
 def _quotas(counts: Ints, total: int) -> Ints:
-    """`total` in proportion to `counts`, by largest remainder, at least 1 and at most all of each."""
+    """`total` in proportion to `counts`, by largest remainder, from 1 to all of each."""
     exact: npt.NDArray[np.float64] = counts * total / counts.sum()
     quotas = np.maximum(1, np.floor(exact)).astype(np.int64)
     while quotas.sum() < total:

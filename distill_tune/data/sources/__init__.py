@@ -1,4 +1,4 @@
-"""Where data come from: one file a source, whose name is what `data.source` says."""
+"""Data sources: one file per source, named as in `data.source`."""
 
 from distill_tune.data.sources._base import Source, required_path
 

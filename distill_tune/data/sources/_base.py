@@ -1,4 +1,4 @@
-"""What every source is: options, a way to load, and an identity of what would be loaded."""
+"""The base of all sources: options, how to load the data, and the identity of what would be loaded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Source(Options):
-    """Base of all data sources, one of your own too: `data.source = "my_package.module:MySource"`."""
+    """Base of all data sources, including custom ones: `data.source = "my_package.module:MySource"`."""
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """Keys of `[data]` that this source cannot do without."""
+    """Keys of `[data]` that this source requires."""
 
     @classmethod
     def of(cls, section: DataConfig) -> Source:
@@ -25,15 +25,15 @@ class Source(Options):
 
     @abstractmethod
     def load(self, config: DataConfig) -> RawImages | RawTable:
-        """Everything that there is, unsplit and unencoded.
+        """Load all data, unsplit and unencoded.
 
         Raises:
-            DataError: it is missing, truncated, of another kind, or breaks a rule.
+            DataError: the data are missing, truncated, of another kind, or break a rule.
         """
 
     @abstractmethod
     def content(self, config: DataConfig) -> str:
-        """Changes whenever `load` would return something else; the SHA-256 of the files, where there are any.
+        """A text that changes whenever `load` would return something else; the SHA-256 of the files, if there are any.
 
         Raises:
             DataError: the files are missing.
@@ -41,6 +41,6 @@ class Source(Options):
 
 
 def required_path(config: DataConfig) -> str:
-    """`data.path`, of a source that `needs` it."""
+    """`data.path`, for a source that `needs` it."""
     assert config.path is not None, "checked with the section"
     return config.path

@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its kin: a magic number, the sizes, then bytes; often gzipped.
+"""The IDX format of MNIST and similar data sets: a magic number, the sizes, then bytes; often gzipped.
 
 LeCun, Cortes, Burges, "The MNIST database", the section "File formats for the MNIST database"
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 UBYTE = 0x08
-"""The format's code of unsigned bytes, the only type that image sets use."""
+"""The format's code for unsigned bytes, the only type that image data sets use."""
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The uint8 array of an IDX file, gzipped or not (its content decides, not its name).
+    """The uint8 array of an IDX file, gzipped or not (by its content, not its name).
 
     Raises:
-        DataError: missing, empty, of another kind, with another number of dimensions, or truncated.
+        DataError: it is missing, empty, of another kind, truncated, or has another number of dimensions.
     """
     import numpy as np
 

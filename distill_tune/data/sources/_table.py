@@ -1,4 +1,4 @@
-"""What table files have in common: one column is the label, the others are inputs."""
+"""The base of table files: one column is the label, the others are inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TableFile(Source):
-    """A file of rows; derived classes say its kind and how it is read."""
+    """A file of rows; derived classes define its kind and how it is read."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
     label: str | None = None
@@ -30,7 +30,7 @@ class TableFile(Source):
     columns: Annotated[list[str], Field(min_length=1)] | None = None
     """The input columns to keep; None: all but the label."""
     ignore: list[str] = Field([])
-    """Columns to leave out, such as a row's number or what is known only afterwards."""
+    """Columns to leave out, such as row numbers or values known only afterwards."""
 
     @abstractmethod
     def read(self, path: Path) -> pd.DataFrame:
@@ -38,15 +38,15 @@ class TableFile(Source):
 
     @abstractmethod
     def kind(self) -> str:
-        """What the file must be: "csv" or "parquet"."""
+        """The kind that the file must be: "csv" or "parquet"."""
 
     def notes(self, path: Path) -> tuple[str, ...]:
-        """What a person must be told of how the file was read."""
+        """What users must be told about how the file was read."""
         return ()
 
     @property
     def named(self) -> set[str]:
-        """The columns that an option names."""
+        """The columns that options name."""
         return {*filter(None, [self.label]), *(self.columns or []), *self.ignore}
 
     def content(self, config: DataConfig) -> str:

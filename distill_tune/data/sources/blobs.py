@@ -1,4 +1,4 @@
-"""Made-up clusters: scikit-learn's `make_classification`, any number of samples, features, classes.
+"""Synthetic clusters: scikit-learn's `make_classification`, any number of samples, features, classes.
 
 Guyon, "Design of experiments for the NIPS 2003 variable selection benchmark", 2003 (the generator)
 """
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from distill_tune.data.raw import RawTable
 
 CLUSTERS = 2
-"""Clusters a class; one would leave nothing that a linear model cannot learn."""
+"""Clusters per class; with one, a linear model could learn everything."""
 _BYTES = 8
-"""Bytes of a number, as they are drawn."""
+"""Bytes per number, as drawn."""
 
 
 @DATA_SOURCES.register
 class Blobs(Source):
-    """Each class is two clusters at corners of a cube in the informative features; the others are noise."""
+    """Each class is two clusters at corners of a cube in the informative features; the other features are noise."""
 
     samples: Positive = 10_000
     features: Positive = 20
@@ -56,7 +56,7 @@ class Blobs(Source):
         return self
 
     def load(self, config: DataConfig) -> RawTable:
-        """The samples, drawn from `seed`."""
+        """The samples, drawn with `seed`."""
         import numpy as np
         import pandas as pd
         from sklearn.datasets import make_classification
@@ -91,5 +91,5 @@ class Blobs(Source):
             )
 
     def content(self, config: DataConfig) -> str:
-        """The generator's version; the options are part of every fingerprint anyway."""
+        """The generator's version; fingerprints include the options anyway."""
         return f"make_classification of scikit-learn {version('scikit-learn')}"

@@ -39,11 +39,11 @@ class Csv(TableFile):
     separator: Annotated[str, AfterValidator(_can_separate)] = ","
 
     def kind(self) -> str:
-        """What the file must be."""
+        """The kind that the file must be."""
         return "csv"
 
     def notes(self, path: Path) -> tuple[str, ...]:
-        """That the header looks like a row."""
+        """A note if the header looks like a row of values."""
         names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
         values = {name: value for name in names if (value := _number(name)) is not None}
         ascend = len(values) > 2 and all(one < other for one, other in pairwise(values.values()))
@@ -52,7 +52,7 @@ class Csv(TableFile):
         return (f"names of columns, such as {next(iter(values))!r}, look like values; is the first line a header?",)
 
     def read(self, path: Path) -> pd.DataFrame:
-        """The whole file; in the label, and among categories, only an empty cell is a gap."""
+        """The whole file; in the label column and in categories, only an empty cell is a gap."""
         from distill_tune.data.columns import is_category
 
         frame = read_csv(path, self.separator)

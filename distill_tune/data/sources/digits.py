@@ -1,4 +1,4 @@
-"""Handwritten digits: 1,797 images of 8 x 8, bundled with scikit-learn.
+"""Handwritten digits: 1,797 images of 8 x 8 pixels, bundled with scikit-learn.
 
 Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits" (its test part), 1998,
 https://doi.org/10.24432/C50P49
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @DATA_SOURCES.register
 class Digits(Source):
-    """uint8 [1797, 1, 8, 8] from 0 to 16, ten classes."""
+    """uint8 [1797, 1, 8, 8], values 0 to 16, ten classes."""
 
     def load(self, config: DataConfig) -> RawImages:
-        """All digits, as `sklearn.datasets.load_digits` reads them; importing that takes a second."""
+        """All digits, as from `sklearn.datasets.load_digits`, which takes a second to import."""
         import numpy as np
 
         from distill_tune.data.raw import RawImages
@@ -43,7 +43,7 @@ class Digits(Source):
 
 
 def _bundled() -> Path:
-    """Rows of 64 pixels and the class, where scikit-learn lies."""
+    """The file in scikit-learn's folder, with rows of 64 pixels and the class."""
     spec = find_spec("sklearn")
     assert spec, "scikit-learn is a dependency"
     return Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz"

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey images of 28 x 28 of ten kinds of clothing.
+"""Fashion-MNIST: 70,000 grey 28 x 28 images of ten kinds of clothing.
 
 Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
 2017, https://arxiv.org/abs/1708.07747
@@ -43,7 +43,7 @@ class FashionMnist(Source):
     """uint8 [70000, 1, 28, 28]; the last 10,000 are its own test split."""
 
     def load(self, config: DataConfig) -> RawImages:
-        """All four files, training rows first."""
+        """The images and labels of all four files, training rows first."""
         import numpy as np
 
         from distill_tune.data.raw import RawImages
@@ -75,16 +75,16 @@ class FashionMnist(Source):
 
 
 def find_files(folder: str | None) -> list[Path]:
-    """The four files, gzipped or not, in `folder` or else in the known places, or else downloaded.
+    """The four files, gzipped or not: in `folder` or, if None, in one of the known places, else downloaded.
 
     Raises:
-        DataError: they are nowhere.
+        DataError: they cannot be found or downloaded.
     """
     if folder is not None:
         if is_folder(expanded(folder)):
             return _in_folder(expanded(folder))
         raise DataError(f"{folder:.200}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")
-    whole = (Path(place) for place in PLACES if all(_files(Path(place))))  # a download may have been broken off
+    whole = (Path(place) for place in PLACES if all(_files(Path(place))))  # a download may have been interrupted
     return _in_folder(next(whole, None) or _downloaded())
 
 
@@ -98,7 +98,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path | None]:
-    """Each of the four files, gzipped or not, or None where it is missing."""
+    """Each of the four files, gzipped or not; None if missing."""
     places = [(folder / f"{name}.gz", folder / name) for name in FILES]
     return [next((path for path in both if exists(path)), None) for both in places]
 

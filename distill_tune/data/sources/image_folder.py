@@ -1,7 +1,7 @@
-"""Image files in a folder a class, as torchvision's `ImageFolder` and most published data sets have them.
+"""Image files in one folder per class, as in torchvision's `ImageFolder` and most published data sets.
 
 photos/cat/1.jpg, photos/cat/2.jpg, photos/dog/1.jpg                   all images are one pool
-photos/train/cat/1.jpg, ..., photos/test/cat/9.jpg, ...                with a test split of their own
+photos/train/cat/1.jpg, ..., photos/test/cat/9.jpg, ...                with a separate test split
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from distill_tune.data.raw import RawImages
 
 _SPLITS = frozenset({"test", "train", "val", "valid", "validation"})
-"""Usual names of the folders of splits."""
+"""Usual names of split folders."""
 _LIKE_A_SPLIT = re.compile(
     r"(.*[-_ ])?(train(ing)?|test(ing)?|val(id(ation)?)?)([-_ ]?(set|data|images|\d+))?", re.IGNORECASE
 )
-"""Names that others are known by; a class may be called so too."""
+"""Other names that split folders may have; a class may also have such a name."""
 
 
 def _is_name(text: str) -> str:
@@ -45,18 +45,18 @@ _Name = Annotated[str, AfterValidator(_is_name)]
 
 @DATA_SOURCES.register
 class ImageFolder(Source):
-    """`data.path` names the folder; classes are in the order of their sorted names."""
+    """`data.path` names the folder; classes are sorted by name."""
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
     size: Positive | Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
-    """Height and width to which all images are brought, or one number for both; None: theirs, if they have one."""
+    """Height and width to scale all images to, or one number for both; None: their own, if it is the same for all."""
     channels: Literal[1, 3] | None = None
     """None: 1 if all images are grey, else 3."""
     train: _Name | None = None
-    """Folder in `data.path` with a folder a class; None: `train` where it is no class (`_has_splits`), else `data.path`
-    itself."""
+    """Folder in `data.path` with one folder per class; None: `train` if it is not a class (`_has_splits`), else
+    `data.path` itself."""
     test: _Name | None = None
-    """Folder of the data's own test split; None: `test`, if there is one beside `train`."""
+    """Folder of the data's own test split; None: `test`, if there is one next to `train`."""
     unlabelled: _Name | None = None
     """Folder of images without a label, with `data.rest = "unlabelled"`."""
 
@@ -66,7 +66,7 @@ class ImageFolder(Source):
         return digest_of([path for folder in parts.folders for path in files_in(folder)[0]], parts.root)
 
     def load(self, config: DataConfig) -> RawImages:
-        """Classes one after the other, each in the order of `files_in`; then images without a label, then the test."""
+        """Images class by class, each in the order of `files_in`; then unlabelled ones, then the test split."""
         import numpy as np
 
         from distill_tune.data.dataset import UNLABELLED
@@ -110,7 +110,7 @@ class ImageFolder(Source):
         return _Parts(root, train or root, test, unlabelled)
 
     def _has_splits(self, root: Path, names: set[str]) -> bool:
-        """Whether `train` is no class: beside it are splits alone, or it and `test` have folders of their own."""
+        """Whether `train` is a split: it is next to other splits only, or both it and `test` have subfolders."""
         if "train" not in names:
             return False
         are_splits = names - {self.test, self.unlabelled} <= _SPLITS
@@ -126,7 +126,7 @@ class ImageFolder(Source):
 
 @dataclass(frozen=True)
 class _Parts:
-    """Which folder is what."""
+    """The folders by purpose."""
 
     root: Path
     train: Path
@@ -135,7 +135,7 @@ class _Parts:
 
     @property
     def class_folders(self) -> list[Path]:
-        """One a class, sorted by name."""
+        """One folder per class, sorted by name."""
         found = [path for path in _subfolders(self.train) if path not in (self.test, self.unlabelled)]
         if not found:
             raise DataError(f"{self.train}: has no folders; it must have one with images for each class.")
@@ -145,7 +145,7 @@ class _Parts:
 
     @property
     def test_folders(self) -> list[Path]:
-        """Those of the data's own test split; none where it has none."""
+        """The class folders of the data's own test split; empty without one."""
         if self.test is None:
             return []
         if not (found := _subfolders(self.test)):
@@ -156,12 +156,12 @@ class _Parts:
 
     @property
     def folders(self) -> list[Path]:
-        """All that have images which are read."""
+        """All folders whose images are read."""
         unlabelled = [] if self.unlabelled is None else [self.unlabelled]
         return [*self.class_folders, *unlabelled, *self.test_folders]
 
     def notes(self) -> tuple[str, ...]:
-        """What is in the folder and is not read."""
+        """Notes on what is in the folder but not read, and on classes that look like splits."""
         used = {self.train, self.test, self.unlabelled}
         aside = [path for path in _subfolders(self.root) if path not in used] if self.train != self.root else []
         others = [path for folder in self.folders for path in files_in(folder)[1]]
@@ -179,7 +179,7 @@ class _Parts:
         )
 
     def _said_of_split_like_classes(self) -> list[str]:
-        """That folders which seem to be splits are classes: those of classes may be in them, under other names."""
+        """A note that folders named like splits are read as classes; the real classes may be inside them."""
         found = [path for path in self.class_folders if _LIKE_A_SPLIT.fullmatch(path.name)]
         if len(found) < 2 or not any(map(_subfolders, found)):
             return []
@@ -203,7 +203,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _labelled(folders: list[Path], classes: list[str]) -> tuple[list[Path], list[int]]:
-    """The files of these folders, and the number of the class that each folder is named as."""
+    """The files of these folders, and for each the number of the class that its folder is named after."""
     paths, labels = list[Path](), list[int]()
     for folder in folders:
         if folder.name not in classes:
@@ -225,7 +225,7 @@ def _some_files(folder: Path) -> list[Path]:
 
 
 def _told(path: Path) -> str:
-    """With its folder, which is its class: in many data sets each class numbers its images anew."""
+    """A file name with its folder, the class: in many data sets each class numbers its images anew."""
     return repr(f"{path.parent.name}/{path.name}")
 
 
@@ -239,7 +239,7 @@ def _said_of_several(paths: Sequence[Path], kinds: Sequence[Kind]) -> list[str]:
 
 
 def _written(path: Path) -> str:
-    """As it can be kept with the data: a name may be no UTF-8."""
+    """A path as valid UTF-8, to be stored with the data."""
     return str(path).encode(errors="backslashreplace").decode()
 
 

@@ -1,4 +1,4 @@
-"""UCI Letter Recognition: 20,000 distorted capital letters in 16 integer features, 26 classes.
+"""UCI Letter Recognition: 20,000 distorted capital letters with 16 integer features, 26 classes.
 
 Frey and Slate, "Letter Recognition Using Holland-style Adaptive Classifiers", 1991, https://doi.org/10.24432/C5ZP40
 """
@@ -26,7 +26,7 @@ PLACES = (
     "data/letter/LetterRecognition.rda",
     "data/letter/letter-recognition.data",
 )
-"""Where Debian's package and `make data` put it, and UCI's own file."""
+"""Where Debian's package and `make data` put the file, and UCI's own file."""
 FEATURES = (
     "x.box", "y.box", "width", "high", "onpix", "x.bar", "y.bar", "x2bar", "y2bar", "xybar", "x2ybr", "xy2br",
     "x.ege", "xegvy", "y.ege", "yegvx",
@@ -37,7 +37,7 @@ CURE = "`apt-get install r-cran-mlbench`, `make data`, or data.path = an .rda or
 
 @DATA_SOURCES.register
 class Letter(Source):
-    """`data.path`: mlbench's .rda or a CSV, with a header or not; the label is `lettr` or the first."""
+    """`data.path`: mlbench's .rda file or a CSV, with or without a header; the label is `lettr` or the first column."""
 
     def load(self, config: DataConfig) -> RawTable:
         """All rows of the file."""
@@ -58,10 +58,10 @@ class Letter(Source):
 
 
 def find_file(path: str | None) -> Path:
-    """`path`, or else the first of the known places that is there.
+    """`path` or, if None, the first of the known places that exists.
 
     Raises:
-        DataError: there is none.
+        DataError: the file does not exist, or cannot be read.
     """
     if path is not None:
         return existing(path, "an .rda or CSV file of UCI Letter")
@@ -72,7 +72,7 @@ def find_file(path: str | None) -> Path:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    """A CSV; UCI's own file has no header, which shows in a first line that has numbers."""
+    """A CSV file; UCI's own has no header, recognised by numbers in its first line."""
     with path.open(encoding="utf-8", errors="replace") as file:
         first = file.readline().split(",")
     bare = len(first) == len(FEATURES) + 1 and first[1].strip().isdigit()
@@ -83,7 +83,7 @@ def _read_rda(path: Path) -> pd.DataFrame:
     rdata = imported("rdata", f"{path}: R's .rda", DataError)
     try:
         tables = list(rdata.read_rda(path).values())
-    except Exception as error:  # rdata raises whatever the first damaged byte leads to
+    except Exception as error:  # rdata raises anything on damaged files
         raise DataError(f"{path}: is no .rda file, or a truncated one ({error}); get it again.") from error
     if len(tables) != 1 or not hasattr(tables[0], "columns"):
         raise DataError(f"{path}: must hold one table, mlbench's LetterRecognition; name that file.")

@@ -38,7 +38,7 @@ class Npz(Source):
         return sha256_of(of_kind(required_path(config), "npz"))
 
     def load(self, config: DataConfig) -> RawImages | RawTable:
-        """Images where the inputs have three or four dimensions, else a table."""
+        """Images if the inputs have three or four dimensions, else a table."""
         import numpy as np
 
         from distill_tune.data.dataset import UNLABELLED
@@ -58,7 +58,7 @@ class Npz(Source):
         return _images(inputs, path, common) if inputs.ndim > 2 else _table(inputs, path, common)
 
     def _read(self, path: str) -> _Members:
-        """The arrays that are meant; of others, which may hold anything, the names."""
+        """The arrays to use, and only the names of the others, which may hold anything."""
         left_out = list[str]()
 
         def meant(names: list[str]) -> list[str]:
@@ -71,19 +71,19 @@ class Npz(Source):
 
 
 def _first(names: Iterable[str], key: str | None, usual: tuple[str, ...] = ()) -> str | None:
-    """What an array is called that is there: as a key says or, unset, the first of the usual names."""
+    """The name of an existing array: `key` or, if unset, the first usual name; None if there is none."""
     return next((name for name in ((key,) if key else usual) if name in names), None)
 
 
 class _Members(NamedTuple):
-    """What is in the file."""
+    """The content of the file."""
 
     path: str
     arrays: Arrays
     left_out: list[str]
 
     def take(self, key: str | None, usual: tuple[str, ...] = ()) -> Array:
-        """The array of this name or, unset, of the first of the usual names."""
+        """The array named `key` or, if unset, by the first of the usual names."""
         if (name := _first(self.arrays, key, usual)) is not None:
             return self.arrays[name]
         wanted = key or usual[0]
@@ -92,7 +92,7 @@ class _Members(NamedTuple):
         raise DataError(f"{self.path}: has no array {wanted!r}.{did_you_mean(wanted, known)}{way_out}")
 
     def notes(self, has_test: bool) -> tuple[str, ...]:
-        """What is in the file and is not read."""
+        """A note on arrays in the file that are not read."""
         if not self.left_out:
             return ()
         way_out = "" if has_test else "; data.npz.test_inputs and data.npz.test_labels could name a test split"
@@ -100,7 +100,7 @@ class _Members(NamedTuple):
 
 
 def _joined(labels: Array, more: Array) -> Array:
-    """One after the other; of uint64 and int64 NumPy alone would make floats."""
+    """The labels concatenated; on its own, NumPy would turn uint64 and int64 into floats."""
     import numpy as np
 
     if labels.dtype.kind in "iu" and more.dtype.kind in "iu":
@@ -171,10 +171,10 @@ def _table(inputs: Array, path: str, common: dict[str, Any]) -> RawTable:
 
 
 def _check_finite(inputs: Array, where: str) -> None:
-    """Refuse what is no number, NaN or infinite.
+    """Refuse inputs that are not numbers, or are NaN or infinite.
 
     Raises:
-        DataError: with the count and the first row.
+        DataError: with the type, or the count and the first row.
     """
     import numpy as np
 

@@ -18,14 +18,14 @@ class Parquet(TableFile):
     """`data.path` names the file."""
 
     def kind(self) -> str:
-        """What the file must be."""
+        """The kind that the file must be."""
         return "parquet"
 
     def read(self, path: Path) -> pd.DataFrame:
-        """The whole file, but for a row index of pandas' that no option names."""
+        """The whole file, without a pandas row index that no option names."""
         return read_parquet(path, keep=self.named)
 
     def notes(self, path: Path) -> tuple[str, ...]:
-        """Which columns are left out for being a row index."""
+        """Notes on columns left out because they were a row index."""
         left_out = [name for name in named_index(path) if name not in self.named]
         return tuple(f"column {name!r} left out: it was pandas' row index" for name in left_out)
