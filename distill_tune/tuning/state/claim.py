@@ -142,11 +142,7 @@ def check_is_ours(folder: Path) -> None:
     """
     try:
         (folder / LOGBOOK).open("r+b").close()
-    except (
-        FileNotFoundError,
-        NotADirectoryError,
-        IsADirectoryError,
-    ):  # not a search's folder; reported if one is needed
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):  # no search's folder; reported if one is needed
         return
     except OSError as error:
         raise ConfigError(
