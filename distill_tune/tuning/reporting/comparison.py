@@ -37,19 +37,19 @@ def warnings(results: Sequence[Result]) -> Iterator[str]:
     origins = [result.history.origin for result in results]
     if len({origin.data for origin in origins if origin is not None}) > 1:
         yield (
-            "They differ in data, or in how it was split or shown to students: where their test samples are not the "
-            "same, their test accuracies cannot be compared."
+            "They differ in data, or in how it was split or shown to students: if their test samples differ, their "
+            "test accuracies cannot be compared."
         )
     names = told_apart(results)
     unfinished = [(name, result) for name, result in zip(names, results, strict=True) if result.status != "complete"]
     if unsaid := [name for name, result in unfinished if "verdict" not in result.summary]:
         yield f"Not complete, and without a verdict: {', '.join(unsaid)}."
     if longer := [name for name, result in unfinished if "verdict" in result.summary]:
-        yield f"Extended, and not complete again; the verdict is from before: {', '.join(longer)}."
+        yield f"Extended and not yet complete again; the verdict predates the extension: {', '.join(longer)}."
     if len(results) - len(unsaid) > 1:
         yield (
-            "The best of several results was chosen by test data if you choose it here, and looks better than it is. "
-            "One search over all of it, or samples that no search has seen, would tell."
+            "If you pick the best of several results here, you choose by test data, and it looks better than it is. "
+            "A single search over everything, or samples that no search has seen, would tell."
         )
 
 

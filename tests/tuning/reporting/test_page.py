@@ -89,8 +89,8 @@ def test_a_complete_page_says_the_verdict_the_students_and_what_the_best_one_is(
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("unfinished", "It is still at work, or was ended"),
-        ("interrupted", "Nothing was confirmed or examined yet"),
+        ("unfinished", "It is still running, or was stopped"),
+        ("interrupted", "Nothing has been confirmed or examined yet"),
         ("without_a_trial", "no trial could be used"),
     ],
 )
@@ -115,13 +115,13 @@ def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_
         file.write(json.dumps({"entry": "extended", "at_s": 1.0}) + "\n")
     extended = Result.of(tmp_path)
     assert extended.status == "unfinished"
-    assert "The verdict is from before it was extended" in Read(page_of(extended)).text
+    assert "The verdict predates the extension" in Read(page_of(extended)).text
     other = tmp_path / "other"
     other.mkdir()
     summed_up(other, played(other, trials=2))
     said = [*warnings([extended, Result.of(other)])]
-    assert f"Extended, and not complete again; the verdict is from before: {tmp_path.name}." in said
-    assert said[-1].startswith("The best of several results was chosen by test data")
+    assert f"Extended and not yet complete again; the verdict predates the extension: {tmp_path.name}." in said
+    assert said[-1].startswith("If you pick the best of several results here")
 
 
 def go_on(folder: Path) -> None:
@@ -137,8 +137,8 @@ def test_of_a_search_that_is_taken_up_again_nothing_of_its_interruption_is_said(
     result = Result.of(tmp_path)
     assert (result.status, result.winner) == ("unfinished", None)
     text = Read(page_of(result)).text
-    assert "It is still at work, or was ended" in text
-    assert "Nothing was confirmed" not in text
+    assert "It is still running, or was stopped" in text
+    assert "Nothing has been confirmed" not in text
     assert "ended by" not in text
     assert "time" not in dict(facts_of_search(result))
 
@@ -169,9 +169,9 @@ def test_an_extension_that_was_interrupted_gives_nobody_the_files_of_an_earlier_
     summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2, test_opened=1)
     (tmp_path / "best").mkdir()
     text = Read(page_of(Result.of(tmp_path))).text
-    assert "Since it was extended, nothing was confirmed" in text
+    assert "Since it was extended, nothing has been confirmed" in text
     assert "The best student" in text
-    assert "train it again" not in text
+    assert "reproduce it" not in text
 
 
 def test_a_search_of_several_runs_says_which_time_is_of_the_last_one(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_of_equal_trials_the_one_with_the_smaller_loss_stands_first() -> None:
 
 def test_two_examined_results_beside_one_without_a_verdict_are_still_chosen_from(result_in: ResultIn) -> None:
     results = [result_in(state) for state in ("complete", "of_several_objectives", "unfinished")]
-    assert [*warnings(results)][-1].startswith("The best of several results was chosen by test data")
+    assert [*warnings(results)][-1].startswith("If you pick the best of several results here")
 
 
 def test_a_summary_of_an_older_version_is_refused(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_results_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None
         folder.mkdir(parents=True)
         summed_up(folder, played(folder, trials=2))
     text = Read(comparison_of([Result.of(folder) for folder in folders])).text
-    assert "chosen by test data if you choose it here" in text
-    assert "Nothing: all were given the same search.toml" in text
+    assert "If you pick the best of several results here" in text
+    assert "None: all have the same search.toml" in text
     assert all(text.count(str(folder)) == 1 for folder in folders)  # below the heading; elsewhere where they part
     assert all(text.count(name) >= 3 for name in ("a/same", "b/same"))
 

@@ -158,7 +158,7 @@ def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:
     return {"range": sorted([worst - margin, best + margin])} if margin else {}
 
 
-LEFT_OUT = "Of many trials the worse half may lie outside; double-click to see all."
+LEFT_OUT = "With many trials the worse half may be outside the view; double-click to show all."
 
 
 def plain_text(text: str) -> str:

@@ -14,7 +14,7 @@ def corruptions(result: Result) -> Chart | None:
     best = summary["best"]["test"]["by_corruption"]
     kinds = sorted(best, key=best.__getitem__)
     return Chart(
-        "Worsened inputs",
+        "Corrupted inputs",
         "Test accuracy on corrupted test samples, the mean of three severities; the mildest corruption on top.",
         [
             {
