@@ -21,17 +21,16 @@ BASELINES = {
 }
 
 _FLATTERED = (
-    "It is judged by the seeds that chose it, which flatters it: in the further ones too few of its trainings came to "
-    "their end."
+    "It is judged by the seeds that chose it, which flatters it: too few of its trainings in further seeds finished."
 )
 
 _DEFAULT_MIX = ", from the mix of teachers that the space gives to all trials, which may be another than this student's"
-_CHOSEN_LATER = ": what was chosen after the first may have been chosen by what it said"
+_CHOSEN_LATER = ": later choices may have been influenced by earlier results"
 
 _CARD = """\
 # Student of the search `{name}`
 
-{parameters:,} parameters, {multiply_adds:,} multiply-adds, {latency_ms:.3f} ms a sample on one thread, \
+{parameters:,} parameters, {multiply_adds:,} multiply-adds, {latency_ms:.3f} ms per sample on one thread, \
 {bytes:,} bytes of weights.
 
 Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; this folder holds that of seed \
@@ -54,9 +53,9 @@ python -m distill_tune.predict FOLDER INPUT
 python -m distill_tune.train FOLDER/run.toml
 ```
 
-FOLDER is the one that this card stands in. {says_input}
+FOLDER is the folder of this card. {says_input}
 
-`student.pt2` (PyTorch) and `student.onnx`, where they are here, are the network alone, for programs without \
+`student.pt2` (PyTorch) and `student.onnx`, if present, are the network alone, for programs without \
 distill_tune.
 
 Chosen on validation data among {num_trials} trials{failed}; the test split was opened {openings}{choice}. Settings: \
@@ -170,11 +169,11 @@ def evidence_sentences(summary: dict[str, Any]) -> list[str]:
 def _failure_sentences(summary: dict[str, Any]) -> list[str]:
     """What failed in the confirmation, which summaries from before 2026-11-29 do not record."""
     failed = [f"{name.replace('_', ' ')} in {count}" for name, count in summary.get("failed_seeds", {}).items()]
-    told = [f"Not all trainings of the confirmation came to their end; seeds that failed: {', '.join(failed)}."]
+    told = [f"Some trainings of the confirmation failed; seeds that failed: {', '.join(failed)}."]
     missing = [BASELINES[name] for name in summary.get("not_compared", [])]
     return [
         *(told if failed else []),
-        *([f"Not compared, for want of seeds that both were trained in: {listed(missing)}."] if missing else []),
+        *([f"Not compared, because too few seeds are shared with the winner: {listed(missing)}."] if missing else []),
     ]
 
 

@@ -68,7 +68,7 @@ def test_it_says_what_failed_how_often_test_was_opened_and_that_default_distilla
     found["trials"]["failed"], found["test_opened"] = 3, 2
     found["teacher"]["members"] = {"a": {}, "b": {}}
     other = model_card(found)
-    assert "among 64 trials, of which 3 failed; the test split was opened 2 times: what was chosen after the" in other
+    assert "among 64 trials, of which 3 failed; the test split was opened 2 times: later choices may have been" in other
     assert "after the choice" not in other
     assert "and soft_weight = 0.9, from the mix of teachers that the space gives to all trials, which may be" in other
 
@@ -191,7 +191,7 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert images.startswith("INPUT is a picture, a folder of pictures, or a file of images")
     assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")
     card = model_card(summary(TWO), images)
-    assert f"FOLDER is the one that this card stands in. {images}" in card.splitlines()
+    assert f"FOLDER is the folder of this card. {images}" in card.splitlines()
 
 
 def test_columns_of_any_name_are_read_as_they_are_in_the_card() -> None:
@@ -215,9 +215,13 @@ def test_a_card_says_that_its_student_is_judged_by_the_seeds_that_chose_it() -> 
 def test_a_card_says_what_failed_in_the_confirmation_and_what_the_student_is_not_compared_with() -> None:
     known = {"failed_seeds": {"trial-0007": 3, "no_teacher": 4}, "not_compared": ["no_teacher"]}
     card = model_card(summary({"default_distillation": verdict()}) | known)
-    assert "- Not all trainings of the confirmation came to their end; seeds that failed: trial-0007 in 3, no" in card
-    assert "- Not compared, for want of seeds that both were trained in: the same student without a teacher." in card
-    assert "came to their end" not in model_card(summary(TWO) | {"failed_seeds": {}, "not_compared": []})
+    assert "- Some trainings of the confirmation failed; seeds that failed: trial-0007 in 3, no" in card
+    assert (
+        "- Not compared, because too few seeds are shared with the winner: the same student without a teacher." in card
+    )
+    assert "Some trainings of the confirmation failed" not in model_card(
+        summary(TWO) | {"failed_seeds": {}, "not_compared": []}
+    )
     assert model_card(summary(TWO) | {"failed_seeds": {}, "not_compared": []}) == model_card(summary(TWO))
 
 

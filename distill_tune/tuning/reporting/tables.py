@@ -85,7 +85,7 @@ def facts_of_best(result: Result) -> list[tuple[str, str]]:
     told = {
         "parameters": "{:,}",
         "multiply_adds": "{:,}",
-        "latency_ms": "{:.3f} ms a sample, one thread",
+        "latency_ms": "{:.3f} ms per sample, one thread",
         "bytes": "{:,}",
     }
     return [
