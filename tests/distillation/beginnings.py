@@ -1,4 +1,4 @@
-"""Students as they begin, for the tests of how they do; each of these files tries the same families."""
+"""Freshly initialised students for the tests of initialisations, which all try the same families."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ STARTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "resnet": (IMAGES, {"width": 4, "depth": 2}, {"width": 4, "depth": 1}),
     OWN: (TABLE, {"width": 16, "narrow": 6, "depth": 2}, {"width": 16, "narrow": 4, "depth": 1}),
 }
-"""Family that says its wiring to data, teacher and a student whose first layer is the teacher's."""
+"""Each family that declares its wiring, with data, a teacher and a student with a first layer of the same size."""
 SAY_WIRING = [name for name in STUDENTS.names if STUDENTS.get(name).wiring is not Student.wiring]
 NEEDY = [name for name in INITIALISATIONS.names if INITIALISATIONS.get(name).needs_teacher]
 
@@ -40,7 +40,7 @@ def space_of(init: str, family: str, student: dict[str, Any] | None = None, **se
 
 
 def begun(run: tuple[Config, Any], seed: int = 0) -> tuple[nn.Module, Materials]:
-    """A student as it begins."""
+    """A freshly initialised student and its materials."""
     config, preparation = run
     materials = Materials.open(preparation.prepared, config)
     torch.manual_seed(seed)

@@ -1,9 +1,9 @@
-"""One thread: tensors here are small, and a second thread waits for the first more than it helps."""
+"""Run on one thread: with tensors this small, a second thread costs more than it saves."""
 
 import pytest
 import torch
 
-pytest.register_assert_rewrite("small_lanes", "terms_on_features")  # so that what fails there is shown in full
+pytest.register_assert_rewrite("small_lanes", "terms_on_features")  # so that their failing assertions are shown in full
 
 
 @pytest.fixture(scope="session", autouse=True)

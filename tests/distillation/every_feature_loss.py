@@ -1,4 +1,4 @@
-"""Every loss on features at once."""
+"""All losses on features at once."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Losses on logits, called alone: logits that are drawn, and what a loss makes of them."""
+"""Helpers that call losses on logits directly: random logits, and the value of a loss on them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A student of one's own that is odd, for the tests that find it by its dotted path."""
+"""Unusual custom students, for tests that import them by dotted path."""
 
 from math import prod
 
@@ -9,7 +9,7 @@ from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring, b
 
 
 class Unreached(nn.Module):
-    """Has weights on which no logit depends."""
+    """Has weights that do not affect the logits."""
 
     def __init__(self, features: int, classes: int):
         super().__init__()
@@ -25,7 +25,7 @@ def unreached(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 class Clipped(nn.Module):
-    """Clips what it is given, in place or not."""
+    """Clips its inputs, in place or not."""
 
     def __init__(self, features: int, classes: int, in_place: bool):
         super().__init__()
@@ -41,7 +41,7 @@ def clipped(input_shape: tuple[int, ...], classes: int, in_place: bool) -> nn.Mo
 
 
 class Keeping(nn.Module):
-    """Keeps a tensor for as many samples as it has seen at a time, as some networks keep a mask."""
+    """Keeps a tensor as long as the largest batch so far, as some networks keep a mask."""
 
     def __init__(self, features: int, classes: int):
         super().__init__()
@@ -60,7 +60,7 @@ def keeping(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 class Skipping(Student):
-    """A family that says its wiring: narrow blocks, each of which adds to the stream that it reads."""
+    """A family that declares its wiring: narrow blocks, each of which adds to the stream that it reads."""
 
     width: int = 8
     narrow: int = 4
@@ -82,7 +82,7 @@ class Skipping(Student):
 
 
 class Stream(nn.Module):
-    """Cannot be built on the meta device, and has a factor that no file keeps."""
+    """Cannot be built on the meta device, and has a factor that no file stores."""
 
     def __init__(self, features: int, classes: int, width: int, narrow: int, depth: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Batches of a few samples with their logits, labels missing or samples mixed, and the objectives that look at them."""
+"""Batches of a few samples with logits, missing labels or mixed samples, and objectives for them."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def objective(smoothing: float = 0.0, **loss: Any) -> Objective:
 
 
 def batch_of(size: int, seed: int, unlabelled: bool = False, mixed: bool = False) -> tuple[Tensor, Batch]:
-    """Logits and a batch without inputs."""
+    """Student logits, and a batch without inputs."""
     generator = torch.Generator().manual_seed(seed)
 
     def labels() -> Tensor:

@@ -1,4 +1,4 @@
-"""Small students to train in lanes and alone, and whether they agree."""
+"""Small students to train in lanes and alone, and a check that they agree."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from distill_tune.distillation.training.run import Epoch
 
 Sections = dict[str, dict[str, Any]]
 CLOSE = 1e-4
-"""After an epoch; what rounding makes of the same sums in another order."""
+"""Tolerance after an epoch, for the rounding of the same sums in another order."""
 
 ARCHITECTURES: list[dict[str, Any]] = [
     {"widths": [12]},
@@ -35,7 +35,7 @@ def config_of(student: dict[str, Any], augmented: bool = False, epochs: int = 3,
 
 
 def different(kind: str = "adamw", **options: Any) -> list[Config]:
-    """Students that differ in everything that lanes may differ in."""
+    """Students that differ in everything in which lanes may differ."""
     rates = {"adamw": 1e-2, "sgd": 1e-1}
     return [
         config_of(
@@ -74,7 +74,7 @@ def trained(lanes: Lanes, *names: str) -> dict[str, Epoch]:
 
 
 def agree(one: Epoch, other: Epoch, within: float = CLOSE) -> None:
-    """Reports, times apart, and weights."""
+    """Check that reports, except times, and weights agree."""
     assert one.report.keys() == other.report.keys()
     for name, value in one.report.items():
         if "time/" not in name and name != "samples_per_s":

@@ -1,4 +1,4 @@
-"""Small networks whose features are looked at, and a count of the hooks on them."""
+"""Small networks whose features are inspected, and a count of the hooks on them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def hooks_of(module: nn.Module) -> int:
 
 
 class Own(nn.Module):
-    """A user's network: names of its own, functions between layers, tokens, several outputs."""
+    """A custom network: unusual names, functions between layers, tokens, several outputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Trainings of small students from beginning to end, and what is left of them to compare."""
+"""Trainings of small students from start to finish, and helpers to compare the results."""
 
 import io
 from collections.abc import Callable, Iterator

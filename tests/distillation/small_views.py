@@ -1,4 +1,4 @@
-"""Forty images, forty rows of a table, and views of them."""
+"""Forty images, forty table rows, and views of them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Terms of losses on features, and features drawn for them, in float64."""
+"""Loss terms on features, and random features for them, in float64."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def on_features(name: str, **options: Any) -> FeatureLoss:
 
 
 def term_of(name: str, ours: Shapes, theirs: Shapes, **options: Any) -> FeatureTerm:
-    """A term in float64, its projector drawn from one seed."""
+    """A term in float64, its projector drawn from a fixed seed."""
     torch.manual_seed(7)
     layers = tuple(map(str, range(len(ours))))
     return FeatureTerm(on_features(name, **options), Pairing(layers, layers, tuple(ours), tuple(theirs))).double()

@@ -1,4 +1,4 @@
-"""A GPU's memory: who has used some of it gives it back to the trials, and what has no room there does without."""
+"""GPU memory: it is released for the trials after use, and data that do not fit stay in their files."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_an_epoch_that_was_timed_on_a_gpu_leaves_its_memory_to_the_trials(
 
 @pytest.mark.parametrize("augmentation", [{}, {"flip": 0.5}, {"shift": 1}])
 def test_images_are_gathered_where_they_are_and_augmented_where_they_are_wanted(augmentation: dict[str, float]) -> None:
-    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values, but with devices that nobody need have
+    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values, on devices that need not exist
         images = torch.empty(8, 3, 6, 6, dtype=torch.uint8)
         index = torch.zeros(3, dtype=torch.long, device="cuda")
         views = Views(AugmentationConfig(**augmentation), images, (0.0, 0.0, 0.0), 0)

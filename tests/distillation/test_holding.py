@@ -1,4 +1,4 @@
-"""Rows of weights that stand still for a part of the training."""
+"""Rows of weights that are held for part of the training."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ from distill_tune.distillation.holding import Hold
 
 
 class TwoNames(nn.Module):
-    """One layer under two names, as where a network is also kept in parts."""
+    """One layer under two names, as in a network that is also kept in parts."""
 
     def __init__(self) -> None:
         super().__init__()

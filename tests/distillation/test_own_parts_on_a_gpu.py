@@ -1,4 +1,4 @@
-"""A user's own parts that forget where they are: refused beforehand, where the GPU is (`pretended_gpu.py`)."""
+"""Custom parts that ignore their device are refused beforehand if trials use a GPU (`pretended_gpu.py`)."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ HERE = "test_own_parts_on_a_gpu"
 
 
 class Network(nn.Module):
-    """Adds what is on the CPU wherever it is itself."""
+    """Adds a CPU tensor whatever device it is on."""
 
     def __init__(self, inputs: int, classes: int):
         super().__init__()
@@ -35,7 +35,7 @@ def forgetful(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 class Weighted(Loss):
-    """Weighs classes by numbers that are on the CPU."""
+    """Weights classes with a CPU tensor."""
 
     def soft(self, student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
         weights = torch.ones(student_logits.shape[-1])
@@ -43,7 +43,7 @@ class Weighted(Loss):
 
 
 class Noise(Transform):
-    """Adds numbers that are drawn on the CPU."""
+    """Adds noise that is drawn on the CPU."""
 
     for_tables: ClassVar[bool] = True
 
@@ -52,7 +52,7 @@ class Noise(Transform):
 
 
 class Brought(Transform):
-    """Works on the CPU, and leaves there what it gives."""
+    """Works on the CPU and leaves its result there."""
 
     for_tables: ClassVar[bool] = True
 

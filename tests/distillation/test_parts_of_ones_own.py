@@ -1,4 +1,4 @@
-"""A loss, an augmentation and an optimizer that a user brings, found by their dotted paths."""
+"""A custom loss, augmentation and optimizer, found by their dotted paths."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,7 +23,7 @@ from distill_tune.errors import ConfigError
 
 
 class Halved(Loss):
-    """A user's own, of a loss of ours that is left to autograd as it is."""
+    """A custom loss: a multiple of a built-in one that is left to autograd."""
 
     factor: float = 0.5
 
@@ -32,7 +32,7 @@ class Halved(Loss):
 
 
 class Noise(Transform):
-    """A user's own, for tables."""
+    """A custom transform for tables."""
 
     for_tables: ClassVar[bool] = True
 
@@ -41,7 +41,7 @@ class Noise(Transform):
 
 
 class Nothing(Transform):
-    """A user's own that forgets to return."""
+    """A custom transform that forgets to return."""
 
     for_tables: ClassVar[bool] = True
 
@@ -51,7 +51,7 @@ class Nothing(Transform):
 
 
 class Doubles(Transform):
-    """A user's own that gives another type."""
+    """A custom transform that returns another dtype."""
 
     for_tables: ClassVar[bool] = True
 
@@ -60,7 +60,7 @@ class Doubles(Transform):
 
 
 class Undefined(Transform):
-    """A user's own that divides by zero."""
+    """A custom transform that divides by zero."""
 
     for_tables: ClassVar[bool] = True
 
@@ -69,7 +69,7 @@ class Undefined(Transform):
 
 
 class Halves(Transform):
-    """A user's own that mixes, with one share for all."""
+    """A custom mixing transform with one share for all samples."""
 
     for_tables: ClassVar[bool] = True
     mixes: ClassVar[bool] = True
@@ -79,7 +79,7 @@ class Halves(Transform):
 
 
 class Plain(OptimizerKind):
-    """A user's own."""
+    """A custom optimizer."""
 
     maximize: bool = False
 
@@ -88,7 +88,7 @@ class Plain(OptimizerKind):
 
 
 class Slower(OptimizerKind):
-    """A user's own, which trains all but the last layer at a tenth of the rate."""
+    """A custom optimizer that trains all but the last layer at a tenth of the rate."""
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         *before, weight, bias = module.parameters()
@@ -98,17 +98,17 @@ class Slower(OptimizerKind):
 
 
 class Unjoined(FeatureLoss):
-    """A user's own that compares features of other sizes as they are."""
+    """A custom loss on features that compares features of different sizes directly."""
 
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         return (student - teacher).square().mean()
 
 
 class Joined(Unjoined):
-    """A user's own with a projector, which remembers the samples."""
+    """A custom loss on features with a projector and a memory of the samples."""
 
     class Projector(nn.Module):
-        """A linear one."""
+        """A linear projector."""
 
         def __init__(self, ours: int, theirs: int):
             super().__init__()
@@ -118,7 +118,7 @@ class Joined(Unjoined):
             return [(self.layer(student), teacher) for student, teacher in zip(students, teachers, strict=True)]
 
     class Memory(nn.Module):
-        """How often each sample was there."""
+        """Counts how often each sample was seen."""
 
         def __init__(self, samples: int):
             super().__init__()
@@ -136,7 +136,7 @@ class Joined(Unjoined):
 
 
 class NoNumber(Joined):
-    """A user's own that forgets to return."""
+    """A custom loss on features that forgets to return."""
 
     def compare(self, student: Tensor, teacher: Tensor, *others: Any) -> Tensor:
         super().compare(student, teacher)
@@ -215,7 +215,7 @@ def test_an_optimizer_of_ones_own_is_trained_with(table_space: Make, ready: Read
 
 
 def test_each_group_of_an_optimizer_of_ones_own_keeps_its_share_of_the_rate(table_space: Make, ready: Ready) -> None:
-    """In each epoch, and after a checkpoint; what is trained beside the student, here for `hint`, has the whole."""
+    """In each epoch and after a checkpoint; what trains with the student, here for `hint`, has the full rate."""
     own = {"kind": "test_parts_of_ones_own:Slower", "schedule": "step"}
     config, preparation = ready(table_space(optim=own, loss={"kind": "hint"}))
     materials = Materials.open(preparation.prepared, config)
@@ -250,7 +250,7 @@ def rates(run: Run) -> list[float]:
 def test_a_loss_on_features_of_ones_own_is_tried_on_those_that_it_will_compare(
     table_space: Make, tmp_path: Path, name: str, told: str, is_trained_here: bool
 ) -> None:
-    """Before a teacher is trained, and, where only the teacher itself shows its layers, once it is loaded."""
+    """Before a teacher is trained, or once it is loaded if only the teacher itself shows its layers."""
     torch.save(wide().state_dict(), tmp_path / "weights.pt")
     torch_teacher = {"source": "torch", "path": str(tmp_path / "weights.pt"), "torch": {"factory": f"{__name__}:wide"}}
     teacher = {} if is_trained_here else torch_teacher

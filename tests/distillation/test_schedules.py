@@ -1,4 +1,4 @@
-"""Schedules of the learning rate, the temperature and the weight: their ends, and what lies between."""
+"""Schedules of the learning rate, the temperature and the weight: their ends, and the values in between."""
 
 from itertools import pairwise
 

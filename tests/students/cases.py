@@ -1,4 +1,4 @@
-"""Every student family with the ends of its options, and the inputs that it can have."""
+"""Every student family with the extremes of its options, and the inputs that it supports."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ CASES = [
     (name, shape) for name in STUDENTS.names for shape in SHAPES if len(shape) == 3 or STUDENTS.get(name).for_tables
 ]
 
-# The ends of what a family's options allow that are still quick to build.
+# The extremes of each family's options that are still quick to build.
 OPTIONS: dict[str, list[dict[str, object]]] = {
     "mlp": [
         {},

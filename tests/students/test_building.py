@@ -1,4 +1,4 @@
-"""A student is a network behind its normalisation, which leaves what it is given as it was."""
+"""A student is a network behind a normalisation that leaves its inputs unchanged."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from distill_tune.students import Student, build_student
 
 
 class Passing(Student):
-    """Hands on what it is given, so that a test sees what the network would."""
+    """Passes its inputs through, so that tests see what a network would."""
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         return nn.Flatten()
@@ -50,7 +50,7 @@ def test_rows_that_are_normalised_already_are_left_alone() -> None:
 
 
 class InPlace(Student):
-    """Writes into what it is given."""
+    """Overwrites its inputs."""
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         return nn.ReLU(inplace=True)

@@ -80,7 +80,7 @@ def test_multiply_adds_are_those_of_pytorchs_own_counter(name: str, shape: tuple
 
 
 class Product(nn.Module):
-    """Multiplies what it reads, [batch, 5, 4], by weights of its own."""
+    """Multiplies its inputs, [batch, 5, 4], by its own weights."""
 
     def __init__(self, multiply: Callable[..., torch.Tensor], *shape: int):
         super().__init__()
@@ -108,7 +108,7 @@ def test_every_way_to_write_a_product_is_counted(network: nn.Module, expected: i
 
 
 class NeverAlone(nn.Module):
-    """Drops the axis of the batch where there is one sample in it, as `squeeze()` without an axis does."""
+    """Drops the batch axis of a single sample, as `squeeze()` without an axis does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class NeverAlone(nn.Module):
         return self.linear(inputs.squeeze()).log_softmax(dim=1)
 
 
-def test_a_network_that_takes_no_single_sample_is_counted(  # a teacher's is, after all trials and confirmations
+def test_a_network_that_takes_no_single_sample_is_counted(  # teachers are counted after all trials and confirmations
 ) -> None:
     assert multiply_adds(NeverAlone(), (4,)) == 12
 

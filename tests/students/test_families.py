@@ -1,4 +1,4 @@
-"""Contract of every student family, of this package or a user's."""
+"""Contract of every student family, built-in or custom."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_gradients_reach_every_parameter(name: str, options: Mapping[str, object
         for key, parameter in network.named_parameters():
             assert parameter.grad is not None, key
             assert torch.isfinite(parameter.grad).all(), key
-            if options.get("widths") != [1]:  # its only unit can be silent
+            if options.get("widths") != [1]:  # a single unit can be silent
                 assert parameter.grad.abs().sum() > 0, key
 
 

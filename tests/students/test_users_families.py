@@ -1,4 +1,4 @@
-"""Families of students that a user brings: functions and classes of a module, and their options."""
+"""Custom student families: functions and classes of a module, and their options."""
 
 import sys
 from types import ModuleType
@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 
 class Ring(Net):
-    """A part of it holds the whole."""
+    """One of its parts refers to the whole."""
 
     def __init__(self, input_shape: tuple[int, ...], classes: int):
         super().__init__(input_shape, classes, width=1)
@@ -45,7 +45,7 @@ class Ring(Net):
 
 
 class Noting(Net):
-    """Keeps in its state dict what is no tensor."""
+    """Has a state dict entry that is not a tensor."""
 
     def __init__(self, input_shape: tuple[int, ...], classes: int):
         super().__init__(input_shape, classes, width=4)
@@ -71,7 +71,7 @@ def free(input_shape: tuple[int, ...], classes: int, **options: Any) -> nn.Modul
 
 
 def truncated(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Its weights are drawn until all of them lie between bounds that zero is not within."""
+    """Redraws its weights until all lie between bounds that exclude zero."""
     layer = nn.Linear(input_shape[0], classes)
     nn.init.trunc_normal_(layer.weight, a=0.2, b=2.0)
     return layer
@@ -113,7 +113,7 @@ def taken(input_shape: tuple[int, ...], classes: int, copy: int = 1) -> nn.Modul
 
 @pytest.fixture(autouse=True)
 def mine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This file's functions as the importable module `mine`."""
+    """Make this file's functions importable as the module `mine`."""
     module = ModuleType("mine")
     bad = (number, no_classes, wrong_logits, wrong_inputs, probabilities, Endless, endless, Noting, Ring)
     for entry in (small, Net, free, curious, truncated, taken, log_probabilities, *bad):
@@ -195,7 +195,7 @@ def test_logarithms_of_probabilities_are_as_good_as_logits() -> None:
 
 
 class Headed(Student):
-    """Of some widths it has no network, as one of attention with so many heads has not."""
+    """Has no network for some widths, like attention whose heads must divide the width."""
 
     width: int = 8
     raised: ClassVar[Exception] = ValueError("heads must divide the width")

@@ -1,4 +1,4 @@
-"""Contract of what a family says of how its layers hang together, and what it cannot say."""
+"""Contract of a family's wiring, which declares how its layers connect, and what it cannot declare."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ CLASSES_HERE = 7
 
 
 def wired(name: str, options: Options, shape: tuple[int, ...]) -> Wiring:
-    """Of a network in which no two units do the same, in eval mode."""
+    """The wiring of a network in eval mode, no two units of which do the same."""
     torch.manual_seed(0)
     network = family(name, options).build(shape, CLASSES_HERE).double().eval()
     vary_norms(network)
@@ -106,7 +106,7 @@ def test_a_family_need_not_say_anything() -> None:
         Silent().wiring(nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize("numpy", [False, True])  # whose errors on the meta device are of two kinds
+@pytest.mark.parametrize("numpy", [False, True])  # NumPy and plain PyTorch fail differently on the meta device
 def test_a_family_that_needs_numbers_is_built_with_them_and_draws_none_of_the_trainings(numpy: bool) -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)

@@ -1,4 +1,4 @@
-"""What every transform keeps to: views are pure functions of (seed, index, view), replayed exactly."""
+"""Contract of every transform: a view is a pure function of (seed, index, view) and is replayed exactly."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ from distill_tune.registry import AUGMENTATIONS
 
 
 def an_amount(name: str) -> Any:
-    """Of any transform: three of what is counted, else half of the most that is allowed."""
+    """An allowed amount of a transform: at most 3 for a count, otherwise half of the maximum."""
     allowed = AUGMENTATIONS.get(name).model_json_schema()["properties"]["amount"]
     return min(3, allowed["maximum"]) if allowed["type"] == "integer" else allowed["maximum"] / 2
 
@@ -49,7 +49,7 @@ GOLDEN = {
 }
 CASES: list[Case] = [(kind, {name: AMOUNTS[name]}) for kind in DATA for name in able(kind)]
 CASES += [(kind, {name: AMOUNTS[name] for name in able(kind)}) for kind in DATA]
-"""Every transform on all that it fits, and all of them together."""
+"""Every transform on each kind of data that it supports, and all transforms of a kind together."""
 ALL_VIEWS = {str(case): views(DATA[case[0]], **case[1]) for case in CASES}
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{'+'.join(case[1])}")
 single = pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in DATA for name in able(kind)])
@@ -71,7 +71,7 @@ def test_a_view_is_the_same_in_every_order_and_subset(case: Case, order: list[in
 
 
 def digest() -> str:
-    """Of every combination in several views."""
+    """Return the SHA-256 over several views of every case."""
     whole = hashlib.sha256()
     for case in CASES:
         for view in (0, 1, 77):
@@ -141,13 +141,13 @@ def test_a_transform_takes_images_of_any_shape_and_floats(name: str, shape: tupl
     floats = transform.apply(whole.float(), draw)
     assert taken.shape == floats.shape == whole.shape
     assert floats.dtype == torch.float32
-    if name != "color":  # whose mean is rounded for integers
+    if name != "color":  # its mean is rounded for integers
         torch.testing.assert_close(floats, taken.float(), rtol=0, atol=0.51)
 
 
 @single
 def test_a_view_stays_what_it_was_when_a_teacher_labelled_it(kind: str, name: str) -> None:
-    """A teacher's cache is found again by a transform's name and amount; change its results, and raise its format."""
+    """A teacher's cache is keyed by a transform's name and amount: if its results change, its format must be raised."""
     taken = views(DATA[kind], **{name: AMOUNTS[name]}).take(everything(), 5).inputs
     found = hashlib.sha256(taken.contiguous().numpy().tobytes()).hexdigest()[:8]
     assert f"{kind}-{name}" in GOLDEN, f"{Path(__file__).name}: add {found!r}, the digest of a view, to GOLDEN"
@@ -173,5 +173,5 @@ def test_a_transform_of_tables_is_refused_on_images(name: str) -> None:
 
 
 def a_dataset(shape: tuple[int, ...]) -> Dataset:
-    """All but its shape is of no account."""
+    """A dataset of which only the shape matters."""
     return Dataset(Path(), ("a", "b"), shape, (), (), None, "", (), "hidden", {}, 0)

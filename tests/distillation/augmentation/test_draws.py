@@ -1,4 +1,4 @@
-"""The numbers that views are drawn with: uniform, and independent of each other."""
+"""The random numbers behind views are uniform and independent of each other."""
 
 import numpy as np
 import pytest

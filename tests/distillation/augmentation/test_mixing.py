@@ -18,7 +18,7 @@ def test_mixup_draws_its_shares_from_beta(alpha: float) -> None:
     share = AUGMENTATIONS.get("mixup")(amount=alpha).share(Draw(0, 0, torch.arange(20_000)))
     for point in (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
         below = float((share < point).float().mean())
-        assert below == pytest.approx(stats.beta.cdf(point, alpha, alpha), abs=0.012)  # chance: 0.0035 at most
+        assert below == pytest.approx(stats.beta.cdf(point, alpha, alpha), abs=0.012)  # standard error: at most 0.0035
     assert share.min() >= 0
     assert share.max() <= 1
 
@@ -66,7 +66,7 @@ def test_cutmix_pastes_one_box_of_the_partner_and_shares_by_its_area(shape: tupl
 
 
 def test_the_area_of_cutmix_follows_beta_where_the_box_is_whole() -> None:
-    """The weight of the paper, found again from boxes that lie inside; Beta(1, 1) is uniform."""
+    """The paper's mixing weight, recovered from boxes that lie inside the image; Beta(1, 1) is uniform."""
     black, white = torch.zeros(20_000, 1, 64, 64, dtype=torch.uint8), torch.full((20_000, 1, 64, 64), 1)
     draw = Draw(0, 0, torch.arange(20_000))
     mixed, share = AUGMENTATIONS.get("cutmix")(amount=1.0).mix(black, white.to(torch.uint8), draw)
@@ -75,7 +75,7 @@ def test_the_area_of_cutmix_follows_beta_where_the_box_is_whole() -> None:
     edge = mixed[:, 0, 0].amax(1) | mixed[:, 0, -1].amax(1) | mixed[:, 0, :, 0].amax(1) | mixed[:, 0, :, -1].amax(1)
     inside = (edge == 0) & (sides > 0)
     assert torch.equal(sides[inside], rows[inside])
-    # a box of side s has its centre in (1 - s)^2 of the places that keep it inside; weigh that away
+    # a box of side s lies inside for (1 - s)^2 of all centres; reweight accordingly
     part = (sides[inside] / 64).numpy()
     weights = 1 / (1 - part + 1 / 64) ** 2
     small = part < 0.7

@@ -1,4 +1,4 @@
-"""Each transform of a sample does what its name says, as often and as much as it should."""
+"""Each transform changes a sample as its name says, as often and as much as it should."""
 
 import numpy as np
 import pytest
@@ -41,12 +41,12 @@ def test_cutout_covers_a_square_with_the_mean_of_each_channel() -> None:
     assert set(taken[:, 0].unique().tolist()) == {7, 255}
     assert set(taken[:, 1].unique().tolist()) == {100, 255}
     covered = (taken[:, 0] == 7).flatten(1).sum(1)
-    assert covered.max() == 9  # whole
-    assert covered.min() == 4  # with its centre in a corner
+    assert covered.max() == 9  # the whole square
+    assert covered.min() == 4  # centred in a corner
 
 
 def slow_bilinear(image: np.ndarray, row: float, column: float) -> float:
-    """One place of one channel, with zeros around it, from the definition."""
+    """Interpolate one pixel of one channel from the definition, with zeros outside."""
     total, (height, width) = 0.0, image.shape
     for r in (int(np.floor(row)), int(np.floor(row)) + 1):
         for c in (int(np.floor(column)), int(np.floor(column)) + 1):
@@ -57,8 +57,8 @@ def slow_bilinear(image: np.ndarray, row: float, column: float) -> float:
 
 @pytest.mark.parametrize("shape", [(9, 9), (6, 11)])
 def test_rotation_is_bilinear_by_an_angle_within_its_amount(shape: tuple[int, int]) -> None:
-    """Against the definition, for the one angle of all that fits best: it must fit every pixel."""
-    image = torch.nn.functional.interpolate(images()[:1, :1].float(), shape)  # some image of that shape
+    """Against the definition at the drawn angle: every pixel must match."""
+    image = torch.nn.functional.interpolate(images()[:1, :1].float(), shape)  # an image of that shape
     transform = AUGMENTATIONS.get("rotation")(amount=60)
     for index in range(4):
         turned = transform.apply(image, Draw(1, 0, torch.tensor([index])))[0, 0].numpy()
@@ -83,7 +83,7 @@ def test_rotation_by_a_half_turn_at_most_goes_both_ways_evenly() -> None:
 
 
 def test_crop_shows_a_window_that_is_stretched_over_the_image() -> None:
-    """On a ramp, a window has ends that say where it is, and even steps between."""
+    """On a ramp, the ends of a window tell where it is, and the steps between them are even."""
     ramp = (3 * torch.arange(64.0)).view(1, 1, 1, -1).expand(3000, 1, 64, 64)
     taken = AUGMENTATIONS.get("crop")(amount=0.4).apply(ramp, Draw(0, 0, torch.arange(3000)))[:, 0, 0] / 3
     share = (taken[:, -1] - taken[:, 0]) / 63
@@ -100,11 +100,11 @@ def test_crop_takes_the_same_share_of_both_sides() -> None:
     taken = AUGMENTATIONS.get("crop")(amount=0.2).apply(both, Draw(0, 0, torch.arange(100)))
     height, width = taken[:, 0, -1, 0] - taken[:, 0, 0, 0], taken[:, 1, 0, -1] - taken[:, 1, 0, 0]
     torch.testing.assert_close(height, width, rtol=0, atol=0.01)
-    assert not torch.allclose(taken[:, 0, 0, 0], taken[:, 1, 0, 0])  # but another place
+    assert not torch.allclose(taken[:, 0, 0, 0], taken[:, 1, 0, 0])  # but at different positions
 
 
 def test_color_is_the_formula_with_two_factors_an_image() -> None:
-    """x' is linear in x, so two numbers an image explain every pixel that was not cut off."""
+    """x' is linear in x, so two numbers per image explain every pixel that was not clipped."""
     many = images().repeat(20, 1, 1, 1)
     taken = AUGMENTATIONS.get("color")(amount=0.5).apply(many, Draw(0, 0, torch.arange(len(many))))
     slopes, values = [], []
@@ -138,7 +138,7 @@ def test_noise_that_is_kept_is_the_noise_that_is_drawn() -> None:
 
 
 def test_swap_replaces_each_feature_with_its_probability_by_the_same_feature_of_any_row() -> None:
-    """The number in place (row, feature) says where it is from."""
+    """The value at (row, feature) tells which row and feature it came from."""
     rows = (torch.arange(2000).unsqueeze(1) * 10 + torch.arange(6)).float()
     taken = Views(AugmentationConfig(swap=0.3), rows, (), 0).take(torch.arange(2000), 0).inputs
     assert torch.equal(taken % 10, torch.arange(6).float().expand(2000, -1))
@@ -148,4 +148,4 @@ def test_swap_replaces_each_feature_with_its_probability_by_the_same_feature_of_
     donors = (taken // 10).numpy()[swapped]
     assert stats.kstest(donors, "uniform", args=(0, 2000)).pvalue > 1e-3
     first = donors[: len(donors) // 2 * 2].reshape(-1, 2)
-    assert (first[:, 0] != first[:, 1]).mean() > 0.95  # each feature from a row of its own
+    assert (first[:, 0] != first[:, 1]).mean() > 0.95  # each feature has its own donor row

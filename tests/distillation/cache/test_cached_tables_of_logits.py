@@ -1,4 +1,4 @@
-"""A teacher that is a table of logits: each goes to its sample, and no others can be had."""
+"""A teacher that is a table of logits: each row goes to its sample, and new samples cannot be labelled."""
 
 from pathlib import Path
 from typing import Any

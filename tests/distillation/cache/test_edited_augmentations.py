@@ -1,4 +1,4 @@
-"""An augmentation of one's own whose file is edited while others train: they find what the teacher said before."""
+"""A custom augmentation that is edited during a search: workers still find the teacher's earlier outputs."""
 
 import pickle
 import subprocess

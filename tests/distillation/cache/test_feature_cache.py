@@ -1,4 +1,4 @@
-"""The teacher's features in its cache: how exact and how large they are, where they lie, when they are made again."""
+"""The teacher's features in its cache: their precision, size and location, and when they are rebuilt."""
 
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def test_the_bytes_of_the_cache_are_known_before_it_is_made(cached: tuple[Config
     files = [path for layer in layers for path in features_folder(folder, config, layer).glob("*.arrow")]
     assert len(files) == 3 * len(layers)
     whole = sum(path.stat().st_size for path in files)
-    assert known < whole < known + 5000 * len(files)  # what Arrow writes around them
+    assert known < whole < known + 5000 * len(files)  # the overhead of Arrow
 
 
 def test_features_that_the_disk_has_no_room_for_are_refused_before_any_is_made(
@@ -85,7 +85,7 @@ def test_each_layer_and_each_augmentation_has_a_folder_of_its_own(
     others = [config, image_space(teacher={"views": 3}).config, image_space(teacher={"views": 2}).config]
     others.append(image_space(teacher={"views": 2}, augmentation={"shift": 2}).config)
     folders = {features_folder(folder, each, layer) for each in others for layer in layers}
-    assert len(folders) == 3 * len(layers)  # without augmentation all views are one
+    assert len(folders) == 3 * len(layers)  # without augmentation, all views are the same
     alike = image_space(loss={"kind": "hint"}, teacher={"views": 3}, augmentation={"shift": 1}).config
     assert features_folder(folder, alike, layers[0]) == features_folder(folder, config, layers[0]), "whatever the loss"
 
@@ -103,7 +103,7 @@ def test_damaged_features_are_made_again_and_whole_ones_kept(image_space: Make, 
     damaged.write_bytes(whole[:-100] + bytes(100))
     prepare(space, tmp_path, told.append)
     assert any("features of" in line for line in told)
-    for name, array in read_arrays(damaged).items():  # where memory lies changes the order of a sum, and its last bit
+    for name, array in read_arrays(damaged).items():  # memory layout changes the order of a sum, and so its last bit
         np.testing.assert_allclose(array, before[name], rtol=2**-9, atol=2**-9)
 
 

@@ -1,4 +1,4 @@
-"""What a teacher says on a GPU that is not there (`pretended_gpu.py`), and where what it is shown is made."""
+"""A teacher's outputs on a pretended GPU (`pretended_gpu.py`), and on which device its inputs are made."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ GPU = torch.device("cuda")
 
 
 class Mine(Transform):
-    """One of a user's own."""
+    """A custom transform."""
 
     def apply(self, inputs: Tensor, draw: Draw) -> Tensor:
         return inputs
 
 
 def said(folder: Path, gpus: int) -> dict[str, Any]:
-    """A teacher's logits and features for two views, by their files."""
+    """A teacher's logits and features for two views, by file."""
     keys: dict[str, Any] = {
         "resources": {"gpus_per_worker": gpus},
         "teacher": {**IMAGES["teacher"], "views": 2, "train": {"epochs": 1, "precision": "float32"}},

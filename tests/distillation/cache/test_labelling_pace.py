@@ -1,4 +1,4 @@
-"""On how many threads a teacher labels: on those that are faster, wherever what it says goes."""
+"""The number of threads on which a teacher labels: whichever is faster, wherever its outputs go."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ROWS = np.zeros((100, 4), dtype=np.float32)
 
 
 class Seen(nn.Linear):
-    """Remembers what it was shown."""
+    """Records the batch size and the mode of each call."""
 
     def __init__(self) -> None:
         super().__init__(4, 3)

@@ -1,4 +1,4 @@
-"""What is heard of a teacher that takes long."""
+"""Progress messages of a teacher that labels for long."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Logits over many classes, kept short: what is exact, how large what is lost can be, and what it saves."""
+"""Sparse logits for many classes: what stays exact, how large the error can be, and what is saved."""
 
 from collections.abc import Callable
 from math import log
@@ -30,7 +30,7 @@ def made(drawn: tuple[int, int, float, int]) -> tuple[Tensor, int]:
 
 
 def kl(teacher: Tensor, other: Tensor, temperature: float = 1.0) -> Tensor:
-    """Float64 [n], nats."""
+    """Return KL(teacher || other) per sample, float64 [n], in nats."""
     log_p, log_q = ((each.double() / temperature).log_softmax(1) for each in (teacher, other))
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
@@ -78,7 +78,7 @@ def test_a_hot_temperature_overstates_the_tail_and_leaves_the_largest_their_prop
 
 
 def synthetic_teacher(classes: int = 1000) -> Tensor:
-    """Sure of a few classes, as teachers are: normal logits, and some far above the others."""
+    """Return logits that are confident in a few classes, as teachers are: normal, and some far above the others."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(400, classes, generator=generator)
     return logits + 7.0 * torch.rand(400, classes, generator=generator).pow(60)
@@ -137,7 +137,7 @@ def test_the_cache_shrinks_as_computed(
         samples = len(read_arrays(folder / "train.arrow")["view_00000"])
         sizes[keep] = (folder / "train.arrow").stat().st_size
         computed = samples * sample_bytes(320, kept(keep, 320))
-        assert computed <= sizes[keep] <= computed + 4096  # the file's own head and foot
+        assert computed <= sizes[keep] <= computed + 4096  # the file's header and footer
     assert sizes[10] < sizes[None] < sizes["all"]
 
 

@@ -1,4 +1,4 @@
-"""The teacher's cached outputs: what they belong to, that nobody writes to them, what becomes of damaged ones."""
+"""The teacher's cached outputs: what they are keyed by, their write protection, and recovery from damage."""
 
 import multiprocessing
 import subprocess
@@ -49,7 +49,7 @@ def test_every_view_holds_what_the_teacher_says_of_it(table_space: Make, ready: 
 
 
 def test_a_teacher_that_is_trained_here_learns_from_other_views_than_it_labels(table_space: Make, ready: Ready) -> None:
-    """And each of its generations from others again."""
+    """Each of its generations learns from yet other views."""
     config, preparation = ready(table_space(augmentation={"noise": 0.5}, teacher={"views": 3}))
     generations = [
         config.model_copy(update={"search": config.search.model_copy(update={"seed": seed})}) for seed in (0, 1)
@@ -93,7 +93,7 @@ def test_another_augmentation_has_other_outputs_and_what_does_not_matter_has_the
 
 
 def test_outputs_are_mapped_and_cannot_be_written_to(table_space: Make, ready: Ready) -> None:
-    """Not even by force: the process that tries ends, and the file stays as it is."""
+    """A process that writes to them anyway is killed, and the file stays unchanged."""
     folder = outputs_of(*ready(table_space()))
     before = (folder / "train.arrow").read_bytes()
     code = (
@@ -102,7 +102,7 @@ def test_outputs_are_mapped_and_cannot_be_written_to(table_space: Make, ready: R
     )
     process = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
     assert float(process.stdout) == pytest.approx(TeacherOutputs(folder).logits(0).sum().item())
-    assert process.returncode < 0  # by a signal
+    assert process.returncode < 0  # killed by a signal
     assert (folder / "train.arrow").read_bytes() == before
 
 
@@ -207,7 +207,7 @@ def test_logits_that_are_gone_are_an_error_and_no_training_without_a_teacher(tab
 
 def test_a_network_that_makes_large_images_of_small_ones_sees_fewer_at_a_time() -> None:
     plain, enlarging = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
-    enlarging.reads = (3, 224, 224)  # type: ignore[assignment]  # as a Hugging Face teacher says
+    enlarging.reads = (3, 224, 224)  # type: ignore[assignment]  # as a Hugging Face teacher declares
     assert at_a_time(enlarging, (1, 28, 28)) < at_a_time(plain, (1, 28, 28))
     assert at_a_time(enlarging, (1, 28, 28)) == at_a_time(plain, (3, 224, 224))
 
@@ -242,14 +242,14 @@ def test_a_teacher_of_ones_own_that_writes_into_its_inputs_leaves_the_data_as_th
 
 
 class Squeezing(nn.Module):
-    """Loses the axis of samples where there is one alone."""
+    """Drops the batch axis if there is a single sample."""
 
     def forward(self, rows: Tensor) -> Tensor:
         return rows.squeeze()
 
 
 class Overwriting(nn.Module):
-    """Hands on the same memory each time."""
+    """Returns the same memory on every call."""
 
     def __init__(self) -> None:
         super().__init__()

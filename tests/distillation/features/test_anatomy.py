@@ -1,4 +1,4 @@
-"""The layers that are found in a network: which put out features, of which shapes, and which is the last."""
+"""The layers found in a network: which of them put out features, of which shapes, and which is the last."""
 
 from math import prod
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_residual_network_for_rows_has_its_blocks() -> None:
 
 def test_a_network_of_ones_own_is_looked_at_by_the_same_rules() -> None:
     found = anatomy_of(Own(), IMAGE)
-    assert found.maps == ("stem", "stages.0", "stages.1", "tokens")  # of which the last has four places in one column
+    assert found.maps == ("stem", "stages.0", "stages.1", "tokens")  # the last has four places in one column
     assert found.shapes["tokens"] == (7, 4, 1)
     assert (found.last, found.shapes["input:classify"]) == ("input:classify", (7,))
     assert "unused" not in found.shapes
@@ -133,7 +133,7 @@ def test_tokens_that_are_mixed_with_each_other_are_no_stage() -> None:
 
 
 def curious(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Looks at its own numbers, which the meta device does not have."""
+    """Reads its own values, which do not exist on the meta device."""
     rates = torch.linspace(0, 1, 3).tolist()
     return nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), 5), nn.Dropout(rates[1]), nn.Linear(5, classes))
 
@@ -149,7 +149,7 @@ def test_a_network_of_ones_own_that_the_meta_device_cannot_hold_is_looked_at_all
 
 
 class Answering(nn.Module):
-    """A network whose model answers with a mapping, as those of transformers do."""
+    """A network whose inner model returns a mapping, as those of transformers do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ def test_logits_in_a_mapping_are_no_feature() -> None:
 
 
 class Scaled(nn.Module):
-    """Does something to its logits that is no module."""
+    """Changes its logits outside any module."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Terms of the loss on features: which layers they compare, and what they teach, compiled or not."""
+"""Loss terms on features: which layers they compare, and what they teach, compiled or not."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_layers_are_paired_from_the_end_by_what_a_loss_takes() -> None:
     assert pairs(Attention(), large, large) == [("3", "3"), ("4", "4")]
     assert pairs(Hint(), large, small) == [("4", "2")]
     assert pairs(Pkt(), network("mlp"), large) == [("4", "6")]
-    assert pairs(Hint(), network("mlp"), large) == [("4", "6")]  # vectors, where one has no maps
+    assert pairs(Hint(), network("mlp"), large) == [("4", "6")]  # vectors if one side has no maps
     assert pairs(Vid(), network("mlp", widths=[3, 3, 3]), network("mlp", widths=[5, 5])) == [("4", "2"), ("6", "4")]
 
 
@@ -87,7 +87,7 @@ def test_a_loss_on_features_teaches_all_but_the_last_layer(name: str) -> None:
 
 @pytest.mark.parametrize("of_ones_own", [False, True], ids=["whole", "student compiled by its user"])
 def test_features_are_the_same_behind_a_compiler(of_ones_own: bool) -> None:
-    """Traced, without a backend that needs a compiler of C."""
+    """Trace only: the backend needs no C compiler."""
     teacher, inputs = network("resnet", depth=1), torch.randn(4, *IMAGE)
     plain = taught(student := network("convnet", depth=2, norm="none"), teacher, hint=Hint(), vid=Vid())
     features = run_tapped(Tap(teacher, plain.teacher_layers), teacher, inputs)[1]

@@ -28,7 +28,7 @@ def test_a_tap_catches_what_a_layer_put_out_though_the_next_one_writes_over_it()
 
 
 class InPlace(nn.Module):
-    """Adds its short cut in place, as a function."""
+    """Adds its shortcut in place, by a function instead of a module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def test_a_tap_hears_nothing_but_what_runs_through_it_and_leaves_no_hook() -> No
 
 
 def test_code_that_was_compiled_without_hooks_is_not_taken_for_one_with_them() -> None:
-    """Trainings with features and without take turns in a worker, each with a fresh student of one architecture."""
+    """A worker alternates trainings with and without features, each with a fresh student of the same architecture."""
 
     def trained(layers: list[str]) -> None:
         see_hooks_that_come_and_go()
@@ -119,7 +119,7 @@ def test_what_a_module_puts_out_is_a_vector_a_map_or_no_feature(output: Any, sha
     assert (None if feature is None else tuple(feature.shape)) == shape
 
 
-# How large they may be
+# Size limits
 
 
 @given(SHAPES)

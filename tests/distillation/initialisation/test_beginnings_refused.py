@@ -1,4 +1,4 @@
-"""Which students cannot begin as they are told to, refused before anything is trained."""
+"""Students that cannot begin as configured are refused before anything is trained."""
 
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def test_a_torch_teacher_is_inherited_from_where_its_family_is_told(torch_teache
 
 
 class Quarter(Initialisation):
-    """A user's own, of a teacher that may be of any structure."""
+    """A custom initialisation from a teacher of any structure."""
 
     needs_teacher = True
 

@@ -1,4 +1,4 @@
-"""A family of one's own says how its layers hang together, wrongly, or not at all."""
+"""A custom family declares its wiring wrongly, or not at all."""
 
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from distill_tune.students import CLASSES, HEAD, INPUT, STEM, Student, Wiring
 
 
 def both(family: str, init: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Space:
-    """Teacher and student of one family."""
+    """A space with a teacher and a student of the same family."""
     teacher = {"family": family, family: theirs, "train": {"epochs": 1, "precision": "float32"}}
     return run_space(TABLE, teacher=teacher, student={"family": family, "init": init, family: ours})
 
 
 class Mistaken(Skipping):
-    """Says what is not so."""
+    """Declares a wrong wiring, or returns none."""
 
     mistake: str = "nothing"
 
@@ -61,7 +61,7 @@ def test_what_is_not_so_is_refused_before_anything_is_trained(
 
 
 class Reparametrized(Skipping):
-    """Computes a weight of its length and its direction."""
+    """Computes a weight from its length and its direction."""
 
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         network = super().build(input_shape, classes)
@@ -79,7 +79,7 @@ def test_a_weight_that_is_computed_of_others_is_refused(init: str, tmp_path: Pat
 
 
 class Partial(Student):
-    """Reads the first features alone, and calls its layer or uses its weight."""
+    """Reads only the first features, and calls its first layer or uses that layer's weight."""
 
     features: int = 8
     idle: bool = False
@@ -133,7 +133,7 @@ def test_a_layer_that_does_not_run_is_refused(idle: str, section: str, ready: Re
 def test_options_that_a_network_does_not_show_tell_it_from_the_teacher(ready: Ready) -> None:
     student, materials = begun(run := ready(both(PARTIAL, "inherit", {"factor": 4.0}, {"factor": 1.0})))
     inputs = materials.train_inputs
-    with torch.no_grad():  # the scale of the first layer makes up for the factor
+    with torch.no_grad():  # the scale of the first layer compensates for the factor
         torch.testing.assert_close(student(inputs), run[1].teacher.module(inputs), atol=1e-4, rtol=1e-4)
 
 
@@ -145,7 +145,7 @@ def test_what_the_teachers_options_cannot_say_is_told_of_the_teacher(init: str, 
 
 
 class Halting(Partial):
-    """Cannot say its wiring with one of its options."""
+    """Cannot declare its wiring if `halts` is set."""
 
     halts: bool = False
 
@@ -156,7 +156,7 @@ class Halting(Partial):
 
 
 class Silent(Student):
-    """Says nothing of its layers."""
+    """Declares no wiring."""
 
     depth: int
 

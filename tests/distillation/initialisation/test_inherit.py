@@ -1,4 +1,4 @@
-"""What `inherit` makes of a student: the teacher's largest units, by a rule."""
+"""What `inherit` makes of a student: the teacher's largest units, chosen by a rule."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ every_whole = pytest.mark.parametrize(("family", "options", "shape"), WHOLE, ids
 
 
 def random_network(family: str, options: dict[str, Any], shape: tuple[int, ...], seed: int) -> nn.Module:
-    """With batch statistics, scales and shifts of its own."""
+    """A network with batch statistics, scales and shifts unlike the defaults."""
     torch.manual_seed(seed)
     mean = [0.5] * shape[0] if len(shape) == 3 else []
     student = build_student(STUDENTS.get(family)(**options), shape, 4, mean, [2.0] * len(mean)).eval()
@@ -83,7 +83,7 @@ def test_a_student_built_like_its_teacher_begins_as_its_teacher(
 def test_units_that_do_nothing_are_what_a_narrower_student_leaves_behind(
     family: str, options: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    """So many units of each group of the teacher are dead, wherever they are, that the living fit."""
+    """Enough units of each group of the teacher are dead, wherever they are, that the others fit the student."""
     wide = {**options, **doubled(options)}
     teacher = random_network(family, wide, shape, 0)
     kill_half(wiring_of(teacher, family, wide))
@@ -102,7 +102,7 @@ def doubled(options: dict[str, Any]) -> dict[str, Any]:
 
 @torch.no_grad()
 def kill_half(wiring: Wiring) -> None:
-    """Half of the units of each group get no input and give none."""
+    """Cut half of the units of each group off from inputs and outputs."""
     dead = {s: torch.randperm(n)[: n // 2] for s, n in wiring.sizes.items() if s not in (INPUT, CLASSES)}
     for layer in wiring.layers:
         state = layer.module.state_dict()
@@ -116,7 +116,7 @@ def kill_half(wiring: Wiring) -> None:
 def inherited(
     layers: list[tuple[np.ndarray, np.ndarray]], widths: list[int], inputs: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """An mlp's narrower weights and biases, by the rule as it is documented; for ReLU and equal depth."""
+    """Narrower weights and biases of an mlp by the documented rule, for ReLU and equal depth."""
     columns, theirs, ours, made = np.arange(inputs.shape[1]), inputs, inputs, []
     for index, (weight, bias) in enumerate(layers):
         rows = np.arange(len(weight))
@@ -140,7 +140,7 @@ def test_inherited_rows_are_the_teachers_largest_up_to_scale_and_bias(widths: li
     layers = [(m.weight.numpy().copy(), m.bias.numpy().copy()) for m in teacher.modules() if isinstance(m, nn.Linear)]
     run[1].teacher.module.float()
     inputs = materials.train_inputs.double().numpy()
-    assert len(inputs) <= 512  # then all are looked at
+    assert len(inputs) <= 512  # up to that number, all are used
     expected = inherited(layers, widths, inputs)
     found = [m for m in student.modules() if isinstance(m, nn.Linear)]
     for layer, (weight, bias) in zip(found, expected, strict=True):
@@ -166,7 +166,7 @@ def test_batch_statistics_are_those_of_the_students_own_maps(family: str, ready:
 
 
 class Matrix(nn.Module):
-    """As nn.Linear, and none."""
+    """Like nn.Linear, but not an instance of it."""
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
@@ -188,7 +188,7 @@ def test_a_layer_over_a_sequence_has_its_units_on_the_last_axis(kind: type[nn.Mo
 
 def test_batch_statistics_drop_nothing_out() -> None:
     class DropPath(nn.Module):
-        """As timm has it: it looks at whether it trains."""
+        """Like timm's, depends on whether it is in training mode."""
 
     kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, DropPath)
     student = nn.ModuleList([nn.BatchNorm1d(2), *(kind() for kind in kinds)])
@@ -235,7 +235,7 @@ def test_a_student_of_another_depth_takes_first_and_last_layer(widths: list[int]
     student, _ = begun(run)
     ours = [m.weight for m in student.modules() if isinstance(m, nn.Linear)]
     theirs = [m.weight for m in run[1].teacher.module.modules() if isinstance(m, nn.Linear)]
-    for row in ours[0]:  # a row of the teacher's first layer, up to a scale
+    for row in ours[0]:  # each is a row of the teacher's first layer, up to a scale
         assert float(torch.cosine_similarity(row.detach()[None], theirs[0]).max()) == pytest.approx(1, abs=1e-5)
     assert len(ours[-1]) == len(theirs[-1])
 

@@ -1,4 +1,4 @@
-"""`inherit_progressive`: inherited units stand still, and are freed in the order of their norms."""
+"""`inherit_progressive`: inherited units are frozen, and released in the order of their norms."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_inherited_units_stand_still_until_their_turn_the_largest_first(optimize
     ).with_fixed("student", "inherit_progressive", {"free_by": 0.8})
     run = ready(space)
     begin = copied(begun(ready(space_of("inherit", "mlp", {"widths": [12, 10]})))[0].state_dict())
-    steps = 6  # of an epoch: 384 rows in batches of 64
+    steps = 6  # per epoch: 384 rows in batches of 64
     for epoch in epochs_of(run):
         progress = (epoch.report["epoch"] * steps - 1) / (5 * steps)
         for name, count in (("network.1", 12), ("network.3", 10)):
@@ -35,7 +35,7 @@ def test_units_of_normalised_layers_stand_still_with_their_scale_and_shift(ready
     begin = copied(begun((config, preparation))[0].state_dict())
     first = next(epochs_of((config, preparation))).student
     for name, parameter in first.named_parameters():
-        if not name.startswith("network.8"):  # the head
+        if not name.startswith("network.8"):  # all but the head
             last = len(parameter) - 1
             assert torch.equal(parameter[last], begin[name][last])
             assert not torch.equal(parameter[0], begin[name][0])

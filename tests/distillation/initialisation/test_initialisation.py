@@ -1,4 +1,4 @@
-"""How a student begins: contract of every initialisation, and what a space says of it."""
+"""How a student begins: the contract of every initialisation, and its options in a space."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def test_all_weights_can_be_trained_and_none_is_shared_with_the_teacher(init: st
 def test_a_seed_begins_the_same_and_what_is_drawn_hangs_on_it(init: str, family: str, ready: Ready) -> None:
     run = ready(space_of(init, family))
     assert equal(begun(run, 1)[0].state_dict(), begun(run, 1)[0].state_dict())
-    if not init.startswith("inherit"):  # of which nothing is drawn, where the student is nowhere wider
+    if not init.startswith("inherit"):  # these draw nothing unless the student is wider somewhere
         assert not equal(begun(run, 1)[0].state_dict(), begun(run, 2)[0].state_dict())
 
 
@@ -74,7 +74,7 @@ def test_a_training_that_is_resumed_ends_as_the_undisturbed_one(init: str, ready
 
 @every_init
 def test_the_winners_run_trains_again_by_itself(init: str, tmp_path: Path) -> None:
-    """As `best/run.toml`: its own preparation, elsewhere, gives the same student."""
+    """As from `best/run.toml`: a separate preparation elsewhere gives the same student."""
     space = space_of(init, "mlp", regularization={"norm_ratio": 0.8})
     trained = []
     for each in (space, Space.parse(tables_of(space.config))):
@@ -103,7 +103,7 @@ def test_gaussian_weights_have_the_deviation_asked_for_and_norms_are_left_alone(
 
 
 class Parts(nn.Module):
-    """Layers whose weights have names of their own, and what is no weight."""
+    """Layers with unusual names of weights, and parameters that are not weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_gaussian_knows_weights_and_biases_by_their_names_and_norms_by_their_kin
     with torch.no_grad():
         for name, parameter in parts.named_parameters():
             parameter.fill_(-1.0 if "bias" in name else 1.0)
-    config: Any = None  # which it does not read
+    config: Any = None  # the initialisation does not read it
     INITIALISATIONS.get("gaussian")(std=0.3).begin(parts, config, config)
     for name, parameter in parts.named_parameters():
         if name.startswith("norm.") or name in ("token", "bias_of_places"):
@@ -156,7 +156,7 @@ def test_options_exist_only_for_the_initialisation_that_was_chosen() -> None:
 
 
 class Ones(Initialisation):
-    """A user's own."""
+    """A custom initialisation."""
 
     factor: float = 1.0
 

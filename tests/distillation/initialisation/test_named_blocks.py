@@ -1,4 +1,4 @@
-"""The first blocks of a student of one's own: found by the shape of its code, filled by the teacher's names."""
+"""The first blocks of a custom student: found by its structure, filled by the teacher's names."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from distill_tune.errors import ConfigError, InputError, TeacherError
 
 
 class Encoder(nn.Module):
-    """A token, an embedding, a list of blocks somewhere inside, a norm and a head: as a vision transformer is built."""
+    """A token, an embedding, a nested list of blocks, a norm and a head, as in a vision transformer."""
 
     def __init__(self, depth: int, width: int = 8, classes: int = 10):
         super().__init__()
@@ -103,7 +103,7 @@ def space_of(path: Path, factory: str, deep: dict[str, Any], shallow: dict[str, 
 
 
 def saved(network: nn.Module, path: Path) -> nn.Module:
-    """With batch statistics and all, none of them as they begin."""
+    """Save a network with random values throughout, batch statistics included."""
     with torch.no_grad():
         for tensor in network.state_dict().values():
             tensor.copy_(torch.rand_like(tensor.float()) + 0.5)

@@ -1,4 +1,4 @@
-"""A user's own initialisation that leaves no student to train is refused once data and teacher are ready, in a line."""
+"""A custom initialisation that leaves no student to train is refused, in one line, once data and teacher are ready."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -17,21 +17,21 @@ Make = Callable[..., Space]
 
 
 class Freezing(Initialisation):
-    """Leaves nothing that learns."""
+    """Freezes every parameter."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
         student.requires_grad_(False)
 
 
 class Growing(Initialisation):
-    """Makes another network of it."""
+    """Adds a layer to the network."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
         student.more = nn.Linear(3, 2)
 
 
 class Cutting(Initialisation):
-    """Takes weights away."""
+    """Removes a bias."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
         next(module for module in student.modules() if isinstance(module, nn.Linear)).bias = None
@@ -46,34 +46,34 @@ class Undefined(Initialisation):
 
 
 class Answering(Initialisation):
-    """Gives what nobody asked for."""
+    """Returns something that is not a hold."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> Any:
         return student
 
 
 class Reading(Initialisation):
-    """Reads the teacher's weights and does not say so."""
+    """Reads the teacher's weights without declaring it."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
         materials.teacher_weights.state()
 
 
 class Saying(Reading):
-    """The same, and says so."""
+    """Reads them too, but declares it."""
 
     needs_teacher: ClassVar[bool] = True
 
 
 class Missing(Initialisation):
-    """Raises."""
+    """Raises an error."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> None:
         raise KeyError("head")
 
 
 class Halving(Initialisation):
-    """Sets weights, and holds some, as it should."""
+    """Sets weights and holds some, as allowed."""
 
     def begin(self, student: nn.Module, config: Any, materials: Any) -> Hold:
         with torch.no_grad():

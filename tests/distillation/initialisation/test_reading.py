@@ -1,4 +1,4 @@
-"""A student that takes its teacher's layers reads its inputs as the teacher does, in whatever way that is."""
+"""A student that takes over its teacher's layers reads its inputs as the teacher does, whatever way that is."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def convnet_of_digits(width: int) -> nn.Module:
 
 
 def other_reader(folder: Path, init: str, factory: str = "mlp_of_digits", depth: int = 2) -> Space:
-    """A teacher of images with a mean and a deviation of its own, and a student built like it."""
+    """A space whose teacher has its own image mean and deviation, and whose student is built like it."""
     torch.manual_seed(0)
     torch.save(globals()[factory](12).state_dict(), folder / "weights.pt")
     made_by = {"factory": f"test_reading:{factory}", "arguments": {"width": 12}, "mean": [0.1], "std": [0.02]}

@@ -1,4 +1,4 @@
-"""What `truncate` makes of a student: the teacher's first layers, or what to write so that they fit."""
+"""What `truncate` makes of a student: the teacher's first layers, or an error that says how to make them fit."""
 
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def test_as_many_named_blocks_as_were_asked_for_are_taken_or_the_student_is_refu
 
 
 BUILT = list[bool]()
-"""Of each network that `bare` has built, whether it was one without numbers."""
+"""For each network that `bare` has built, whether it was on the meta device."""
 
 
 def bare(input_shape: tuple[int, ...], classes: int) -> nn.Module:

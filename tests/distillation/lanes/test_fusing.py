@@ -1,4 +1,4 @@
-"""Which students can share lanes: plain chains of layers that see the same data, with a loss that can."""
+"""Which students can share lanes: plain chains of layers that see the same data, with a loss that supports lanes."""
 
 import weakref
 from pathlib import Path
@@ -54,11 +54,11 @@ def test_an_optimizer_that_steps_lanes_is_one_whose_memories_lanes_can_hold(name
 
 
 class Odd(nn.Linear):
-    """Whatever a user may derive."""
+    """A subclass, which may do anything."""
 
 
 class Skipping(nn.Sequential):
-    """A sequence in name."""
+    """A sequence in name only."""
 
     def forward(self, rows: Tensor) -> Tensor:
         found: Tensor = super().forward(rows) + rows[:, :2]

@@ -1,4 +1,4 @@
-"""Lanes that are validated together are validated as each by itself."""
+"""Lanes that are validated together get the same results as each alone."""
 
 from copy import copy
 from dataclasses import replace
@@ -54,7 +54,7 @@ def test_of_equal_logits_the_first_is_the_prediction(prepared: Prepared) -> None
 def test_a_lane_of_equal_logits_is_no_better_for_others_that_have_diverged(prepared: Prepared) -> None:
     classes = len(Materials.open(prepared, config_of({})).dataset.classes)
     runs = [run_of(prepared, config_of({"widths": [12]})) for _ in range(classes)]
-    for number, run in enumerate(runs):  # one place where a logit is the largest for each sample and lane
+    for number, run in enumerate(runs):  # ties offset NaN: as many largest logits as samples times lanes
         for parameter in run.student.parameters():
             torch.nn.init.constant_(parameter, float("nan") if number else 0.0)
     fused = Fused(runs)

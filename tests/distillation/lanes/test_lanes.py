@@ -1,4 +1,4 @@
-"""Fused lanes: every student is what it would have been alone, whatever lies in the lanes beside it."""
+"""Fused lanes: every student is what it would have been alone, whatever the other lanes hold."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from distill_tune.registry import LOSSES
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Prepared]:
-    """Data and teacher, plain and augmented."""
+    """Prepared data and teacher, by whether they are augmented."""
     cache = tmp_path_factory.mktemp("cache")
     spaces = {False: run_space(), True: run_space(**AUGMENTED)}
     return {kind: prepare(space, cache, lambda line: None).prepared for kind, space in spaces.items()}
@@ -104,8 +104,8 @@ def test_a_training_goes_on_alone_where_its_lanes_have_left_it_and_the_other_way
     configs = different()
     lanes = joined(prepared[False], configs[:2])
     trained(lanes)
-    trained(lanes, "0")  # without the other: alone
-    epochs = trained(lanes, "0", "1")  # the one is in its third epoch, the other in its second
+    trained(lanes, "0")  # the second lane has left, so the first trains alone
+    epochs = trained(lanes, "0", "1")  # the first is in its third epoch, the second in its second
     first, second = (alone(prepared[False], config, seed) for seed, config in enumerate(configs[:2]))
     *_, last = first
     next(second)

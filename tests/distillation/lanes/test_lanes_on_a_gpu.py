@@ -1,4 +1,4 @@
-"""Fused lanes on a GPU that is not there (`pretended_gpu.py`): all on one device, and no step waits for it."""
+"""Fused lanes on a pretended GPU (`pretended_gpu.py`): all on one device, and no step waits for it."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from distill_tune.registry import LOSSES
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Prepared]:
-    """Data and teacher, plain and augmented."""
+    """Prepared data and teacher, by whether they are augmented."""
     cache = tmp_path_factory.mktemp("cache")
     spaces = {False: run_space(), True: run_space(**AUGMENTED)}
     return {kind: prepare(space, cache, lambda line: None).prepared for kind, space in spaces.items()}
 
 
 def in_float32(config: Config) -> Config:
-    """As a search settles it; a GPU's own choice is bfloat16, in which nothing is fused."""
+    """Fix the precision as a search does; a GPU would choose bfloat16, in which nothing is fused."""
     return config.model_copy(update={"optim": config.optim.model_copy(update={"precision": "float32"})})
 
 

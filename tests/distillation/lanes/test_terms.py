@@ -1,4 +1,4 @@
-"""Gradients that are written out are autograd's."""
+"""Gradients that are written out equal autograd's."""
 
 from typing import ClassVar
 
@@ -52,7 +52,7 @@ def test_the_labels_term_and_its_gradient(smoothings: tuple[float, ...], is_mixe
 
 
 class Derived(SoftTargets):
-    """Whatever a user may derive."""
+    """A subclass whose term is not the written-out one."""
 
     over_lanes: ClassVar[bool] = True
 

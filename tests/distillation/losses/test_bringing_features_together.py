@@ -1,4 +1,4 @@
-"""What brings a student's features to the teacher's: regressors, embeddings, and the stages of a review."""
+"""How a student's features are matched to the teacher's: regressors, embeddings, and the stages of a review."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_a_stage_is_reviewed_with_all_deeper_ones_and_no_shallower() -> None:
 
 
 def test_fusion_shares_out_each_place_between_the_stage_and_the_deeper_one() -> None:
-    """Figure 4a: two attention maps out of both, one for each; nearest neighbours for a smaller map."""
+    """Figure 4a: two attention maps from both, one for each; smaller maps are enlarged by nearest neighbours."""
     fusion = Fusion(3, 4, 5, is_deepest=False).double().eval()
     stage, deeper = drawn([(3, 4, 4), (4, 2, 2)])
     _, went_on = fusion(stage, deeper)

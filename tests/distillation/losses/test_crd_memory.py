@@ -1,4 +1,4 @@
-"""CRD with a memory of all samples: its paper's definition with loops, which rows move, and what is drawn."""
+"""CRD with a memory of all samples: the paper's definition in loops, which rows move, and what is drawn."""
 
 from math import exp, log
 from typing import Any
@@ -18,13 +18,13 @@ from distill_tune.distillation.training.feature_terms import FeatureTerm
 
 
 class PaperMemory:
-    """Equations 18 and 19 with loops: two banks, Z from the first step, noise of 1 / M, momentum 0.5."""
+    """Equations 18 and 19 in loops: two banks, Z from the first step, noise of 1 / M, momentum 0.5."""
 
     def __init__(self, students: Array, teachers: Array, tau: float):
         self.banks, self.tau, self.z = [students.copy(), teachers.copy()], tau, [0.0, 0.0]
 
     def term(self, pair: list[Array], index: list[int], drawn: list[int]) -> float:
-        """Of one step, after which the rows of its samples have moved."""
+        """Return the loss of one step, then move the rows of its samples."""
         total, m, n = 0.0, len(self.banks[0]), len(drawn)
         for side in (0, 1):
             ours, bank = pair[side], self.banks[1 - side]
@@ -44,7 +44,7 @@ class PaperMemory:
 
 
 def remembering(seed: int = 0, pairs: int = 1, **options: Any) -> tuple[FeatureTerm, Memory]:
-    """A term of crd with a memory of 30 samples, for features of 5 and 4 numbers, and that memory."""
+    """A crd term with a memory of 30 samples, for features of 5 and 4 numbers, and that memory."""
     torch.manual_seed(7)
     loss = Crd(**{"negatives": 12, "dimensions": 6, "tau": 0.2} | options)
     layers = tuple(map(str, range(pairs)))
@@ -56,7 +56,7 @@ def remembering(seed: int = 0, pairs: int = 1, **options: Any) -> tuple[FeatureT
 @few
 @given(seed=SEEDS, tau=st.floats(0.05, 1), negatives=st.sampled_from([1, 12, 100]))
 def test_crd_with_a_memory(seed: int, tau: float, negatives: int) -> None:
-    """Three steps, in the last of which samples come again."""
+    """Three steps, the last with samples from earlier ones."""
     term, memory = remembering(seed, tau=tau, negatives=negatives, scale=0.5)
     paper = PaperMemory(memory.students[0].numpy(), memory.teachers[0].numpy(), tau)
     for step, index in enumerate(([3, 0, 29], [7, 8, 9], [29, 7, 1])):
@@ -104,7 +104,7 @@ def test_a_memory_draws_nothing_from_the_global_generator() -> None:
 
 
 def test_with_a_memory_the_parts_of_a_batch_average_to_the_whole() -> None:
-    """So several workers minimise what one does."""
+    """So several workers minimise the same loss as one."""
     (students, teachers), index = (drawn([(5,)]), drawn([(4,)], seed=1)), torch.arange(8)
 
     def value(rows: slice) -> Tensor:
@@ -132,7 +132,7 @@ def test_with_a_memory_both_layers_and_the_student_are_moved_and_a_dead_teacher_
 
 
 def test_with_a_memory_a_student_learns_which_features_of_the_teacher_are_of_its_sample() -> None:
-    """Sixty epochs of six batches of five, with a linear student of what the teacher sees."""
+    """Sixty epochs of six batches of five, with a linear student on the teacher's inputs."""
     term, _ = remembering(tau=0.1, negatives=30)
     (inputs,) = drawn([(4,)], 30)
     student = nn.Linear(4, 5).double()

@@ -1,4 +1,4 @@
-"""Losses on features against their papers' definitions, written out in NumPy sample by sample."""
+"""Losses on features against their papers' definitions, written out in NumPy per sample."""
 
 from math import exp, log
 
@@ -21,7 +21,7 @@ from distill_tune.registry import LOSSES
 @few
 @given(seed=SEEDS)
 def test_hint_is_as_its_paper_defines_it(seed: int) -> None:
-    """Equation 2 of FitNets, divided by the numbers of a sample, with a linear regressor."""
+    """Equation 2 of FitNets, divided by the number of values per sample, with a linear regressor."""
     term = term_of("hint", [(5,)], [(4,)], scale=3.0)
     (student,), (teacher,) = drawn([(5,)], seed=seed), drawn([(4,)], seed=seed + 1)
     linear = dict(term.named_parameters())
@@ -34,7 +34,7 @@ def test_hint_is_as_its_paper_defines_it(seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_attention_is_as_its_paper_defines_it(seed: int) -> None:
-    """Equation 2 of the paper, squared: F_sum^2 maps, flattened, of length 1."""
+    """Equation 2 of the paper, squared: F_sum^2 maps, flattened and scaled to length 1."""
     student, teacher = (each.numpy() for each in drawn([(3, 4, 5), (6, 4, 5)], seed=seed))
 
     def attention(feature: Array) -> Array:
@@ -49,7 +49,7 @@ def test_attention_is_as_its_paper_defines_it(seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_pkt_is_as_its_paper_defines_it(seed: int) -> None:
-    """Equations 4, 5 and 8: conditional probabilities by the cosine kernel, and their divergence."""
+    """Equations 4, 5 and 8: conditional probabilities from the cosine kernel, and their divergence."""
     student, teacher = (each.numpy() for each in drawn([(5,), (7,)], batch=6, seed=seed))
 
     def likeness(a: Array, b: Array) -> float:
@@ -71,7 +71,7 @@ def test_pkt_is_as_its_paper_defines_it(seed: int) -> None:
 @few
 @given(seed=SEEDS)
 def test_vid_is_the_likelihood_of_a_normal_distribution(seed: int) -> None:
-    """Equation 5, against PyTorch's own; the constant log(2 pi) / 2 is left out."""
+    """Equation 5, against PyTorch's Normal; the constant log(2 pi) / 2 is left out."""
     mean, teacher = drawn([(4, 3, 3), (4, 3, 3)], seed=seed)
     variance = drawn([(4, 1, 1)], batch=1, seed=seed + 2)[0][0].exp()
     normal = torch.distributions.Normal(mean, variance.sqrt())
@@ -114,7 +114,7 @@ def test_the_mean_exponential_of_crd_is_that_of_random_directions() -> None:
 @few
 @given(seed=SEEDS)
 def test_the_hierarchical_context_loss_is_as_its_paper_defines_it(seed: int) -> None:
-    """Differences at 8 x 8, 4 x 4, 2 x 2 and 1 x 1 places, in shares of 8 : 4 : 2 : 1."""
+    """Differences at 8 x 8, 4 x 4, 2 x 2 and 1 x 1 places, weighted 8 : 4 : 2 : 1."""
     student, teacher = (each.numpy() for each in drawn([(3, 8, 8), (3, 8, 8)], batch=2, seed=seed))
 
     def coarse(maps: Array, side: int) -> Array:

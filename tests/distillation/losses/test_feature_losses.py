@@ -1,4 +1,4 @@
-"""Losses on features: what each keeps to whatever is compared, and what it does not look at."""
+"""Losses on features: the contract that each keeps, and what it ignores."""
 
 from collections.abc import Callable
 
@@ -81,7 +81,7 @@ def test_the_order_of_the_samples_does_not_matter(name: str, shapes: tuple[Shape
 @each_loss
 def test_the_parts_of_a_batch_average_to_the_whole_unless_samples_are_compared(name: str) -> None:
     shapes = shapes_for(name)[0]
-    term = term_of(name, *shapes).eval()  # batch statistics compare samples in any case
+    term = term_of(name, *shapes).eval()  # in training mode, batch statistics would compare samples
     students, teachers = (drawn(each, seed=i) for i, each in enumerate(shapes))
     halves = [
         term([each[rows] for each in students], [each[rows] for each in teachers]) for rows in (slice(4), slice(4, 8))
@@ -93,7 +93,7 @@ def test_the_parts_of_a_batch_average_to_the_whole_unless_samples_are_compared(n
 @each_loss
 @pytest.mark.parametrize("batch", [2, 3])
 def test_a_term_stays_finite_where_features_are_all_zero(name: str, batch: int) -> None:
-    """As after a ReLU that has died."""
+    """As after a dead ReLU."""
     shapes = shapes_for(name)[0]
     term = term_of(name, *shapes)
     for students, teachers in [
@@ -108,7 +108,7 @@ def test_a_term_stays_finite_where_features_are_all_zero(name: str, batch: int) 
         assert all(student.grad is not None and student.grad.isfinite().all() for student in students)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "reviewkd"])  # which normalises by the batch
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "reviewkd"])  # it normalises by the batch
 def test_a_batch_of_one_has_a_finite_term(name: str) -> None:
     ours, theirs = shapes_for(name)[0]
     assert term_of(name, ours, theirs)(drawn(ours, 1), drawn(theirs, 1)).isfinite()
@@ -125,7 +125,7 @@ def test_a_scale_multiplies_the_term(name: str) -> None:
 
 @each_loss
 def test_minimising_a_term_comes_nearer_to_the_teacher(name: str) -> None:
-    """Free features and the projector, by sixty steps."""
+    """Sixty steps on free features and the projector."""
     ours, theirs = shapes_for(name)[0]
     term, teachers = term_of(name, ours, theirs), drawn(theirs, seed=1)
     students = [student.requires_grad_() for student in drawn(ours)]

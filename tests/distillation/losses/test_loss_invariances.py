@@ -1,4 +1,4 @@
-"""What a student may do to its logits without a loss noticing: a shift, a scale, a rotation."""
+"""Changes of a student's logits that a loss ignores: a shift, a scale, a rotation."""
 
 from collections.abc import Callable
 

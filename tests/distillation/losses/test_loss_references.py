@@ -1,4 +1,4 @@
-"""Each loss against its paper's definition, written out in NumPy sample by sample and pair by pair."""
+"""Each loss against its paper's definition, written out in NumPy per sample and per pair."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -67,7 +67,7 @@ def correlations(student: Array, teacher: Array, temperature: float, inter: floa
 
 
 def levels(student: Array, teacher: Array, temperatures: list[float], weights: tuple[float, float, float]) -> float:
-    """The paper's sums, for a batch of 64 as the same batch repeated makes it."""
+    """The paper's sums, for the batch repeated to 64 samples."""
     (batch, classes), total = student.shape, 0.0
     for temperature in temperatures:
         s, t = softmax(student, temperature), softmax(teacher, temperature)
@@ -99,7 +99,7 @@ def relations(student: Array, teacher: Array, distance_weight: float, angle_weig
 
 
 def similarity(student: Array, teacher: Array, scale: float) -> float:
-    """The paper's equation 4, times the size of the batch."""
+    """The paper's equation 4, times the batch size."""
 
     def rows(logits: Array) -> Array:
         products = np.array([[a @ b for b in logits] for a in logits])
@@ -161,7 +161,7 @@ def test_sp_is_as_its_paper_defines_it(seed: int) -> None:
     assert ours("sp", student, teacher, scale=2.0) == pytest.approx(similarity(student, teacher, 2.0))
 
 
-# What they have in common with each other
+# Relations between losses
 
 
 @given(SEEDS, TEMPERATURES, st.lists(st.integers(0, 3), min_size=1, max_size=1))

@@ -1,4 +1,4 @@
-"""The losses: what they must satisfy whatever is trained with them, and an independent NumPy version."""
+"""The losses on logits: properties that hold in any training, and an independent NumPy version."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_the_gradient_has_about_the_same_size_at_every_temperature(
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
 def test_two_classes_by_hand(temperature: float) -> None:
-    """Softened, the teacher says 3/4 and 1/4 and the student 1/2 twice: 3/4 ln(3/2) + 1/4 ln(1/2) = 0.130812 nats."""
+    """Softened, the teacher gives 3/4 and 1/4, the student 1/2 twice: 3/4 ln(3/2) + 1/4 ln(1/2) = 0.130812 nats."""
     teacher = np.log([[3.0**temperature, 1.0]])
     assert loss(np.zeros((1, 2)), teacher, temperature) == pytest.approx(0.13081203594113700 * temperature**2)
 
@@ -110,11 +110,11 @@ def test_at_the_ends_of_what_is_allowed_loss_and_gradient_are_finite_in_single_p
 
 def test_the_loss_is_the_mean_over_samples_and_not_over_classes() -> None:
     student, teacher = np.zeros((3, 100)), np.zeros((3, 100))
-    teacher[0, 0] = 50.0  # all but certain: KL to the even student is ln 100
+    teacher[0, 0] = 50.0  # almost certain: KL to the uniform student is ln 100
     assert loss(student, teacher, 1.0) == pytest.approx(np.log(100) / 3, rel=1e-6)
 
 
-# What every loss on logits keeps to, with its options as they are by default; those on features: test_feature_losses.py
+# Contract of every loss on logits, with default options; for those on features: test_feature_losses.py
 
 
 def term(name: str, student: torch.Tensor, teacher: torch.Tensor, temperature: float = 4.0) -> torch.Tensor:
@@ -123,7 +123,7 @@ def term(name: str, student: torch.Tensor, teacher: torch.Tensor, temperature: f
 
 
 def drawn(samples: int = 8, classes: int = 5, seed: int = 0, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """float64 logits of a student and a teacher."""
+    """Random float64 logits of a student and a teacher."""
     generator = torch.Generator().manual_seed(seed)
     student, teacher = scale * torch.randn(2, samples, classes, generator=generator, dtype=torch.float64)
     return student, teacher
@@ -214,7 +214,7 @@ def test_a_temperature_leaves_the_size_of_the_gradient_or_is_not_used(
 
 @each_loss
 def test_the_parts_of_a_batch_average_to_the_whole_unless_samples_are_compared(name: str) -> None:
-    """Of several workers, each has a part: what depends on the others in the batch is another loss there."""
+    """Each of several workers has a part of the batch: a loss that compares samples differs there."""
     student, teacher = drawn()
     parts = torch.stack([term(name, student[rows], teacher[rows]) for rows in (slice(0, 4), slice(4, 8))])
     agree = torch.allclose(parts.mean(), term(name, student, teacher))

@@ -1,4 +1,4 @@
-"""Batches: every visible sample in an order that follows from the seed, with the right labels, logits and partners."""
+"""Batches: every visible sample in an order fixed by the seed, with the right labels, logits and partners."""
 
 import gc
 import weakref
@@ -26,7 +26,7 @@ NUM, CLASSES = 103, 3
 
 
 def made(labels: Tensor | None = None, teacher: TeacherOutputs | None = None, mixup: float = 0, **keys: Any) -> Batches:
-    """Batches of `NUM` samples, whose input is their own number unless `labels` says otherwise."""
+    """Batches of `NUM` samples whose inputs, and by default labels, are their own numbers."""
     inputs = torch.arange(NUM).float().view(-1, 1)
     views = Views(AugmentationConfig(mixup=mixup), inputs, (), 0)
     keys = {"batch_size": 10, "seed": 0} | keys
@@ -34,13 +34,13 @@ def made(labels: Tensor | None = None, teacher: TeacherOutputs | None = None, mi
 
 
 def seen(batches: Batches, epoch: int) -> list[list[int]]:
-    """The numbers of the samples, batch by batch."""
+    """The sample numbers of each batch."""
     return [batch.inputs.flatten().long().tolist() for batch in batches.epoch(epoch)]
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> TeacherOutputs:
-    """Three views, in which the logits of sample i are i plus 1000 times the view."""
+    """Outputs for three views, in which the logits of sample i are i plus 1000 times the view."""
     numbers = np.arange(NUM, dtype=np.float32)[:, None] + np.zeros(CLASSES, dtype=np.float32)
     write_arrays(tmp_path / "train.arrow", {f"view_{view:05d}": numbers + 1000 * view for view in range(3)})
     write_arrays(tmp_path / "validation.arrow", {"logits": numbers})
@@ -105,7 +105,7 @@ def test_passes_are_orders_and_views_of_their_own(outputs: TeacherOutputs) -> No
 
 
 def test_a_batch_says_which_samples_it_has() -> None:
-    """Not their partners, where inputs were mixed; each once in a pass."""
+    """Its own samples, not their mixing partners; each occurs once per pass."""
     labels = torch.arange(NUM).flip(0)
     for batches in (made(labels), made(labels, mixup=0.5), made(labels, shard=Shard(1, 2))):
         told = list(batches.epoch(1))
@@ -117,7 +117,7 @@ def test_a_batch_says_which_samples_it_has() -> None:
 
 
 def view_of(batch: Batch) -> int:
-    """Of the fixture's teacher, whose logits tell the view."""
+    """The view of a batch, read off the logits of the fixture's teacher."""
     assert batch.teacher_logits is not None
     return int(batch.teacher_logits[0, 0] // 1000)
 
@@ -126,7 +126,7 @@ def test_a_cached_view_comes_again_after_as_many_epochs_as_there_are_views(outpu
     batches = made(teacher=outputs, mixup=0.5)
 
     def shown(epoch: int) -> dict[int, tuple[float, float]]:
-        """Sample to its mixed input and its teacher's logit; the whole number in a label tells the sample."""
+        """Map each sample to its mixed input and its teacher's logit; the label's integer part is the sample."""
         return {
             int(label): (float(x), float(logit[0]))
             for batch in batches.epoch(epoch)

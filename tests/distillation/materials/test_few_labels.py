@@ -1,4 +1,4 @@
-"""Samples without labels: hidden, or seen through the teacher, which the student can learn from."""
+"""Samples without labels: hidden, or shown with the teacher's outputs, from which the student can learn."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def test_every_loss_trains_a_student_that_has_few_labels(
     few = {"data": {"student_samples": 100, "rest": "unlabelled"}, "search": {"max_epochs": 8}}
     loss = {"kind": kind, "soft_weight": 0.5}
     space, classes = table_space, 4
-    if kind == "attention":  # which needs maps
+    if kind == "attention":  # it needs maps
         space, classes, few["optim"] = image_space, 10, {"batch_size": 64}
     reports = reports_of(ready(space(loss=loss, augmentation=augmentation, **few)))
     assert reports[-1]["val/accuracy"] > 1.6 / classes
@@ -62,7 +62,7 @@ def test_the_student_learns_from_samples_without_labels(table_space: Make, ready
 def test_without_the_teacher_samples_without_labels_are_as_good_as_hidden_in_epochs_as_long(
     table_space: Make, ready: Ready, loss: dict[str, Any], augmentation: dict[str, Any]
 ) -> None:
-    """Else a student without a teacher would meet its few labels a few times only, and make a baseline too weak."""
+    """Otherwise a student without a teacher would see its few labels only a few times: too weak a baseline."""
     keys: dict[str, Any] = {"loss": loss, "augmentation": augmentation, "optim": {"batch_size": 32}}
     unlabelled = ready(table_space(data={"student_samples": 64, "rest": "unlabelled"}, **keys))
     visible = len(Materials.open(unlabelled[1].prepared, unlabelled[0]).labels)
@@ -86,7 +86,7 @@ def test_epochs_without_the_teacher_are_as_long_whatever_fills_no_batch(
 
 @pytest.mark.parametrize(("name", "copies"), [("pictures", False), ("rows", True)])
 def test_some_of_the_samples_are_seen_as_if_there_were_no_others(name: str, copies: bool) -> None:
-    """Pictures without a copy of them: they may be in files for which no memory has room."""
+    """Pictures must not be copied: they may be in files too large for memory."""
     everything = {"pictures": torch.randint(256, (9, 3, 6, 6)).byte(), "rows": torch.randn(9, 5)}[name]
     amounts = {"pictures": {"mixup": 0.5, "shift": 2, "cutout": 2}, "rows": {"mixup": 0.5, "swap": 0.5, "noise": 0.1}}
     rows, index = torch.tensor([7, 0, 3, 4]), torch.tensor([2, 0, 3])

@@ -1,4 +1,4 @@
-"""What every optimizer must do, whatever its kind."""
+"""Contract of every optimizer."""
 
 from collections.abc import Callable
 from typing import Any

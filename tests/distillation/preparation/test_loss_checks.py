@@ -1,4 +1,4 @@
-"""What losses ask of the data, refused before a teacher is trained: classes, and samples in a worker's part."""
+"""What losses require of the data, checked before a teacher is trained: classes, and samples per worker."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ NO_TARGET, NO_COLUMNS = {"target_weight": 0.0}, {"intra_weight": 0.0}
 
 
 def checked(folder: Path, classes: int = 4, samples: int = 600, **sections: Any) -> None:
-    """Look at a space whose data have so many classes."""
+    """Check a space whose data have the given numbers of classes and samples."""
     blobs = {**TABLE["data"]["blobs"], "classes": classes, "samples": samples}
     own = {**TABLE["data"], "blobs": blobs}
     looked_at({**TABLE, "data": own}, folder, **sections)
@@ -131,7 +131,7 @@ def test_what_decides_what_a_loss_needs_is_among_its_options(name: str) -> None:
 
 
 class Neighbours(Loss):
-    """A loss of one's own, one option of which says how many samples it needs."""
+    """A custom loss with an option that sets how many samples it needs."""
 
     decisive_options: ClassVar[tuple[str, ...]] = ("neighbours",)
     neighbours: int = 1
@@ -162,7 +162,7 @@ def test_fewer_samples_than_a_batch_are_what_a_worker_sees(tmp_path: Path) -> No
 
 
 COMPARING = [name for name in LOSSES.names if LOSSES.get(name)().needed_samples > 1 and name != "reviewkd"]
-"""Without the one that raises where there are too few."""
+"""Without `reviewkd`, which raises if there are too few samples."""
 
 
 @pytest.mark.parametrize("name", COMPARING)
@@ -215,7 +215,7 @@ def test_a_teacher_that_normalises_rows_by_the_batch_is_refused_batches_of_one(
 
 
 def test_what_only_a_fold_cannot_have_is_refused_with_the_data(tmp_path: Path) -> None:
-    data = {**TABLE["data"], "folds": 5, "student_samples": 460}  # of 480, of which each fold trains on 384
+    data = {**TABLE["data"], "folds": 5, "student_samples": 460}  # of 480, but each fold trains on 384
     with pytest.raises(DataError, match=r"data\.student_samples = 460, but the training split has 38\d\."):
         announced_data(run_space({**TABLE, "data": data}).config, tmp_path, lambda line: None)
 
@@ -230,7 +230,7 @@ def test_a_baseline_without_a_teacher_sees_labelled_rows_alone_and_each_worker_a
 
 
 class ByLabels(Loss):
-    """A user's own, which looks at the labels as if there were always one."""
+    """A custom loss that assumes that there are always labels."""
 
     def soft_with_labels(
         self, student_logits: Tensor, teacher_logits: Tensor, temperature: float, labels: Tensor | None

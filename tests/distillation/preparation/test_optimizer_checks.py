@@ -1,4 +1,4 @@
-"""Which optimizers of one's own are tried beforehand, and on what."""
+"""Which custom optimizers are tried beforehand, and on what."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ NAME = "test_optimizer_checks:OnGpus"
 
 
 class GpuSgd(torch.optim.SGD):
-    """As some fused optimizers are."""
+    """Refuses CPU tensors, as some fused optimizers do."""
 
     def step(self, closure: Any = None) -> Any:
         if not all(each.is_cuda for group in self.param_groups for each in group["params"]):
@@ -26,7 +26,7 @@ class GpuSgd(torch.optim.SGD):
 
 
 class OnGpus(OptimizerKind):
-    """A user's own."""
+    """A custom optimizer for GPUs only."""
 
     def build(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         return GpuSgd(module.parameters(), learning_rate)
@@ -44,5 +44,5 @@ def test_one_for_gpus_is_refused_where_trials_have_none_and_not_tried_where_it_c
 
 
 def test_a_space_whose_middle_student_cannot_be_is_not_refused_for_its_optimizer(dataset: Dataset) -> None:
-    """A convnet cannot read a table; others of a space can, and what cannot is refused elsewhere."""
+    """A convnet cannot read a table; other students of a space may, and misfits are refused elsewhere."""
     check_optimizers(run_space(TABLE, student={"family": "convnet"}, optim={"kind": NAME}), dataset)

@@ -1,4 +1,4 @@
-"""Steps of several batches: the gradients of one large batch, and a live teacher after the student on each."""
+"""Steps of several batches: the gradients of one large batch, and a live teacher that follows the student on each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +57,7 @@ def test_every_batch_has_its_place_in_one_step_of_its_epoch(batches: int, accumu
 def test_four_batches_of_16_train_what_one_of_64_trains(
     table_space: Make, ready: Ready, sections: dict[str, Any]
 ) -> None:
-    """On 320 samples, so that both see the same of them, in the same order."""
+    """On 320 samples, so that both batch sizes see the same samples in the same order."""
     data = {**table_space().tables["data"], "student_samples": 320}
     optim = {"learning_rate": 1e-2, **sections.get("optim", {})}
     sizes = ({"batch_size": 64}, {"batch_size": 16, "accumulate": 4}, {"batch_size": 16})
@@ -69,7 +69,7 @@ def test_four_batches_of_16_train_what_one_of_64_trains(
 
 
 def test_the_batches_that_are_left_make_the_last_step_of_an_epoch(table_space: Make, ready: Ready) -> None:
-    """Nothing waits for the next epoch, so that a checkpoint between two is all that a resumed training needs."""
+    """No batch waits for the next epoch, so a checkpoint between epochs is enough to resume."""
     run = begun(table_space(optim={"batch_size": 64, "accumulate": 1000}), ready)
     before = [parameter.clone() for parameter in run.student.parameters()]
     assert run.total_steps == run.config.search.max_epochs

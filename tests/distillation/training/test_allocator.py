@@ -1,4 +1,4 @@
-"""What is asked of the C library, and what is left of it."""
+"""The requests to the C library's allocator, and the settings that remain."""
 
 import pytest
 
@@ -8,7 +8,7 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 
 
 class Libc:
-    """Writes down what it is asked."""
+    """Records what it is asked."""
 
     def __init__(self) -> None:
         self.options: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Two workers of one trial, each a process, report what one worker reports."""
+"""Two workers of one trial, each a separate process, report what one worker reports."""
 
 import gc
 import json
@@ -24,7 +24,7 @@ from distill_tune.errors import TrainingError
 
 
 def train(tables: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
-    """Train in this process, as a worker of its group if it is in one; tell what was reported and how it ended."""
+    """Train in this process, as a worker of its group if it is in one; return the reports and how the run ended."""
     config = validate(tables)
     reports, weights, ended, student = [], [], "", None
     try:
@@ -48,7 +48,7 @@ def train(tables: dict[str, Any], prepared: Prepared) -> dict[str, Any]:
 
 
 def work(rank: int, runs: dict[str, tuple[dict[str, Any], Prepared]], folder: Path) -> None:
-    """One of two processes; the group stays while one run comes after another."""
+    """Train as one of two processes, whose group stays open for all runs."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     told = {name: train(*run) for name, run in runs.items()}
@@ -95,7 +95,7 @@ def runs(ready: Callable[[Space], Any]) -> dict[str, tuple[dict[str, Any], Prepa
 
 @pytest.fixture(scope="module")
 def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    """Name of a run to what each of its two workers tells."""
+    """For each run, what each of its two workers returned."""
     folder = tmp_path_factory.mktemp("ranks")
     mp.spawn(work, (runs, folder), nprocs=2)
     told = [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
@@ -104,11 +104,11 @@ def told_by_two(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_workers_report_what_one_reports(name: str, runs: Any, told_by_two: Any) -> None:
-    """With everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
+    """Everything: samples without labels, mixed inputs, smoothed labels, clipped gradients, corrupted inputs.
 
-    Inherited: with units that stand still for a while, and a limit on the norm. Features: with projectors.
-    Memory: with the banks of both workers in what is compared, which hear of the samples of both. Unreached: of one's
-    own network with weights that the loss does not reach.
+    Inherited: units held for a while, and a limit on the norm. Features: projectors. Memory: both workers' banks are
+    compared, and each worker records the samples of both. Unreached: a custom network with weights that do not affect
+    the loss.
     """
     alone, (first, second) = train(*runs[name]), told_by_two[name]
     assert len(first["reports"]) == 3
@@ -129,7 +129,7 @@ def test_two_workers_keep_one_student_with_batch_statistics(runs: Any, told_by_t
 
 
 def test_two_workers_that_compare_samples_keep_one_student_and_one_projector(runs: Any, told_by_two: Any) -> None:
-    """Each compares those of its own half of a batch, so the losses are others; contrasts have half the negatives."""
+    """Each compares only its own half of a batch, so losses differ; contrasts have half the negatives."""
     alone, (first, second) = train(*runs["relations"]), told_by_two["relations"]
     assert first == second
     for name in ("crd", "pkt", "sp", "rkd", "reviewkd", "attention"):

@@ -1,4 +1,4 @@
-"""Cross-validated training: a student a fold side by side, one report over all, and the student of all folds."""
+"""Cross-validated training: a student per fold side by side, one report over all folds, and a student of all folds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_a_fold_that_diverges_is_named(table_space: Callable[..., Space], ready:
 
 
 def test_no_fold_hears_of_its_validation_labels_through_its_teacher(tmp_path: Path) -> None:
-    """Labels at random: whoever is better than chance on them has seen them."""
+    """Random labels: only a student that has seen them beats chance."""
     rng = np.random.default_rng(0)
     rows = {"x": rng.normal(size=(200, 16)).astype(np.float32), "y": rng.integers(0, 2, 200)}
     np.savez(tmp_path / "noise.npz", **rows)
@@ -122,7 +122,7 @@ def test_no_fold_hears_of_its_validation_labels_through_its_teacher(tmp_path: Pa
     train = preparation.dataset.split("train")
     assert preparation.teacher.module is not None
     known = predict_logits(preparation.teacher.module, train.inputs)
-    assert metrics.accuracy(known, train.labels) > 0.95  # the teacher of all folds has learned them by heart
+    assert metrics.accuracy(known, train.labels) > 0.95  # the teacher of all folds has memorised them
     end = last(train_students(space.config, preparation.prepared, 0, refit=True))
     assert end.report["train/accuracy"] > 0.9  # and so has each fold's student, from its own teacher
     assert 0.35 < end.report["val/accuracy"] < 0.65

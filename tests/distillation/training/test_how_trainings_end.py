@@ -1,4 +1,4 @@
-"""A training that is resumed, comes to its end, is closed before it, or diverges."""
+"""A training that is resumed, finishes, is closed early, or diverges."""
 
 import gc
 import weakref
@@ -25,7 +25,7 @@ def test_a_run_resumed_after_any_epoch_ends_as_the_undisturbed_one(
     run = ready(table_space(student={"mlp": {"widths": [16], "dropout": 0.3}}, search={"max_epochs": 4}, **sections))
     whole = [(untimed(e.report), saved_and_read(e.checkpoint())) for e in epochs_of(run)]
     for done in range(1, 4):
-        torch.rand(done)  # whatever else has been drawn meanwhile
+        torch.rand(done)  # other random draws in between
         resumed = [
             (untimed(e.report), saved_and_read(e.checkpoint())) for e in epochs_of(run, resume=whole[done - 1][1])
         ]
@@ -54,7 +54,7 @@ def test_closing_the_generator_lets_go_of_everything(table_space: Make, ready: R
     student = weakref.ref(next(epochs).student)
     held = weakref.ref(materials)
     assert student() is not None
-    gc.disable()  # by counting references alone: nothing waits for a collection
+    gc.disable()  # so that only reference counts free memory, not the collector
     try:
         epochs.close()  # type: ignore[attr-defined]
         del materials
@@ -71,7 +71,7 @@ def test_a_rate_beyond_reason_is_a_diverged_run(table_space: Make, ready: Ready)
 
 
 class Failing(Loss):
-    """Not a number from its second epoch on: 360 rows in batches of 64 are five steps."""
+    """Turns NaN in its second epoch: 360 rows in batches of 64 are five steps per epoch."""
 
     steps: ClassVar[int] = 0
 

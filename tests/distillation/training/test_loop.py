@@ -1,4 +1,4 @@
-"""The loop: that it learns, what its reports are made of, and teachers that are cached or live."""
+"""The training loop: that it learns, what its reports contain, and cached or live teachers."""
 
 from functools import partial
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ def test_a_training_learns_and_says_so(table_space: Make, ready: Ready) -> None:
 
 
 def test_corrupted_accuracy_is_reported_every_epoch_where_it_is_the_objective(table_space: Make, ready: Ready) -> None:
-    """So that rungs, targets and an interrupted search find it; nothing else of the training changes."""
+    """So that rungs, targets and an interrupted search find it; the rest of the training is unchanged."""
     plain, asked = reports_of(ready(table_space())), reports_of(run := ready(table_space(search=CORRUPTED_SEARCH)))
     assert [
         report | {"val/corrupted_accuracy": asked[i]["val/corrupted_accuracy"]} for i, report in enumerate(plain)
@@ -73,7 +73,7 @@ def test_labels_do_not_matter_where_the_teacher_has_all_the_weight(table_space: 
 def test_a_live_teacher_gives_the_losses_of_a_cached_one(
     image_space: Make, ready: Ready, augmentation: dict[str, Any]
 ) -> None:
-    """As long as no cached view has come again; up to the rounding of other batch sizes."""
+    """Until a cached view repeats, and up to the rounding of different batch sizes."""
     keys: dict[str, Any] = {"augmentation": augmentation}
     cached = reports_of(ready(image_space(teacher={"views": 2}, **keys)))
     live = reports_of(ready(image_space(teacher={"mode": "live"}, **keys)))
@@ -86,7 +86,7 @@ def test_a_live_teacher_gives_the_losses_of_a_cached_one(
 @pytest.mark.parametrize("mode", ["cached", "live"])
 def test_a_student_that_begins_in_place_trains_as_one_that_does_not(table_space: Make, ready: Ready, mode: str) -> None:
     reports = []
-    for in_place in (False, True):  # the second would end the process where it wrote into a mapped file
+    for in_place in (False, True):  # in place, a write into a mapped file would kill the process
         student = {"family": "odd_students:clipped", "odd_students:clipped": {"in_place": in_place}}
         reports.append(reports_of(ready(table_space(teacher={"mode": mode}, student=student))))
     assert reports[0] == reports[1]
@@ -109,7 +109,7 @@ def test_a_live_teacher_is_left_as_it_was(image_space: Make, ready: Ready) -> No
 
 
 class Told(Loss):
-    """A user's own that keeps the temperatures that it was given."""
+    """A custom loss that records the temperatures it is given."""
 
     temperatures: ClassVar[list[float]] = []
 
@@ -122,7 +122,7 @@ def test_the_temperature_is_at_its_start_in_the_first_step_and_at_its_end_in_the
     table_space: Make, ready: Ready
 ) -> None:
     run = ready(table_space(loss={"kind": "test_loop:Told", "temperature": 8.0, "temperature_end": 2.0}))
-    Told.temperatures.clear()  # what it was tried with
+    Told.temperatures.clear()  # drop those of the checks
     list(epochs_of(run))
     whole = list(Told.temperatures)
     assert (whole[0], whole[-1]) == (8.0, 2.0)
@@ -135,7 +135,7 @@ def test_the_temperature_is_at_its_start_in_the_first_step_and_at_its_end_in_the
 
 
 def test_the_total_loss_of_an_epoch_has_the_weights_of_its_steps(table_space: Make, ready: Ready) -> None:
-    """The first step has all of the labels' term, the last all of the teacher's."""
+    """The first step weights only the labels' term, the last only the teacher's."""
     keys = {"soft_weight": 0.0, "soft_weight_end": 1.0}
     *_, last = reports_of(ready(table_space(loss=keys, search={"max_epochs": 6})))
     share = (last["train/loss"] - last["train/hard_loss"]) / (last["train/soft_loss"] - last["train/hard_loss"])
@@ -166,7 +166,7 @@ def test_bfloat16_trains_what_float32_trains_roughly_and_keeps_float32_weights(i
 
 
 def test_smoothing_of_labels_leaves_the_teachers_term_alone(table_space: Make, ready: Ready) -> None:
-    """In the first step, that is: an epoch of one batch."""
+    """In the first step only, so the epoch is a single batch."""
     keys: dict[str, Any] = {"search": {"max_epochs": 1}}
     plain, smooth = (
         reports_of(ready(table_space(optim={"batch_size": 1024, "label_smoothing": smoothing}, **keys)))[0]

@@ -1,4 +1,4 @@
-"""The weighing of the labels' and the teacher's terms, with labels missing and samples mixed."""
+"""The weighting of the labels' and the teacher's terms, with missing labels and mixed samples."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from distill_tune.distillation.training.objective import hard_loss
 
 
 def numpy_hard_loss(logits: Tensor, batch: Batch, smoothing: float) -> float:
-    """Sample by sample and label by label."""
+    """The labels' term, sample by sample and label by label."""
     log_p = np.log(np.exp(logits.double().numpy()) / np.exp(logits.double().numpy()).sum(1, keepdims=True))
     total = 0.0
     for i in range(len(logits)):

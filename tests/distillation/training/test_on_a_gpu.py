@@ -1,6 +1,6 @@
-"""Trainings on a GPU, in every way that there is: all on one device, to the numbers of a CPU, and no step waits for it.
+"""Trainings of every kind on a GPU: all on one device, the same numbers as on a CPU, and no step waits for it.
 
-On a GPU that is not there (`pretended_gpu.py`).
+The GPU is a pretended one (`pretended_gpu.py`).
 """
 
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ def trained(run: tuple[Config, Any], device: str) -> Progress:
 
 
 def told(progress: Progress) -> tuple[Report, dict[str, torch.Tensor]]:
-    """Reports and weights, as they are here."""
+    """The report without times, and the weights on the CPU."""
     weights = {name: each.cpu() for name, each in progress.students.student.state_dict().items()}
     return untimed(progress.report), weights
 
@@ -96,7 +96,7 @@ def check_same(run: tuple[Config, Any], free_bytes: int) -> None:
 
 
 def waits_of(run: tuple[Config, Any], free_bytes: int) -> dict[str, int]:
-    """How often the first epoch of a training waits for the GPU, by what makes it wait."""
+    """How often the first epoch of a training waits for the GPU, by cause."""
     config, preparation = run
     with pretended_gpu(free_bytes) as waits:
         training = Run(config, Materials.open(preparation.prepared, config, "cuda"), 0, torch.device("cuda"))
@@ -108,12 +108,12 @@ def waits_of(run: tuple[Config, Any], free_bytes: int) -> dict[str, int]:
 
 @pytest.fixture
 def a_chunk_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where samples are large."""
+    """One step per chunk, as if samples were large."""
     monkeypatch.setattr(batches, "_CHUNK_SAMPLES", 1)
 
 
 def test_every_part_is_tried_on_it() -> None:
-    """Of this package's own."""
+    """Only this package's own parts."""
     assert {*ON_TABLES, *ON_IMAGES} == set(AUGMENTATIONS.names)
     assert {*TABLES, EVERYTHING["kind"]} >= set(LOSSES.names)
     assert {"sgd", "adamw"} == set(OPTIMIZERS.names)
@@ -129,7 +129,7 @@ def test_rows_train_on_a_gpu_to_the_numbers_of_a_cpu(name: str, ready: Ready) ->
 def test_pictures_train_on_a_gpu_to_the_numbers_of_a_cpu_wherever_they_are(
     number: int, name: str, ready: Ready
 ) -> None:
-    """There in every second case; in the others it has no room for them."""
+    """Every second case keeps them on the GPU; the others have no room for them there."""
     check_same(run_of(ready, IMAGES, PICTURES[name]), (number % 2) << 33)
 
 

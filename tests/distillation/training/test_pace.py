@@ -1,4 +1,4 @@
-"""In what precision and memory format students train: what is chosen, and that it changes nothing but the time."""
+"""The precision and memory format in which students train: what is chosen, and that only the time changes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_gpu_is_not_timed_in_a_precision_that_it_only_imitates(
 def test_a_processor_is_not_timed_in_a_precision_that_it_only_imitates(
     machine: str, capability: str, imitates: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It took four and a half minutes to find that the teacher of Fashion-MNIST is not to be trained in bfloat16."""
+    """Timing bfloat16 for the teacher of Fashion-MNIST took four and a half minutes, only to reject it."""
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     cpu = torch.device("cpu")
@@ -98,7 +98,7 @@ def test_another_format_gives_the_same_logits_and_gradients_but_for_rounding() -
 
 
 def short_cut(channels: int, stride: int) -> nn.Module:
-    """A strided 1x1 convolution, as in a resnet's short cut."""
+    """A strided 1x1 convolution, as in a resnet's shortcut."""
     kernels = nn.Conv2d(1, channels, 3, padding=1), nn.Conv2d(channels, 8, 1, stride=stride)
     return nn.Sequential(*kernels, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
 
@@ -129,7 +129,7 @@ print(torch.backends.cpu.get_cpu_capability())
 
 def test_paces_of_a_narrow_short_cut_are_timed_on_a_processor_without_avx_512() -> None:
     older = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
-    older |= {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}  # glibc ends who has overrun a buffer
+    older |= {"LD_PRELOAD": "libc_malloc_debug.so.0", "MALLOC_CHECK_": "3"}  # glibc kills it if it overruns a buffer
     command = [sys.executable, "-c", NARROW]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | older, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What is learned beside the student: projectors and memories, in checkpoints and optimizers, never in the student."""
+"""Projectors and memories: in checkpoints (projectors also in optimizers), never in the student."""
 
 import io
 from copy import deepcopy

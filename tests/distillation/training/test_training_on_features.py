@@ -1,4 +1,4 @@
-"""The loop with losses on features: their values, their weights, and what they leave alone."""
+"""The training loop with losses on features: their values, their weights, and what they leave unchanged."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from distill_tune.distillation.training.run import Run
 
 
 def test_a_live_teacher_gives_the_losses_on_features_of_a_cached_one(image_space: Make, ready: Ready) -> None:
-    """To the precision of the cache, in the first epoch; later, rounding has moved the weights."""
+    """In the first epoch, to the precision of the cache; later, rounding has moved the weights."""
     keys: dict[str, Any] = {"loss": EVERYTHING, "augmentation": {"mixup": 0.5}, "search": {"max_epochs": 1}}
     (cached,) = epochs_of(ready(image_space(teacher={"views": 1}, **keys)))
     live_run = ready(image_space(teacher={"mode": "live"}, **keys))
@@ -56,7 +56,7 @@ for kind in ("soft_targets", "hint", "soft_targets", "hint"):
 
 
 def test_a_student_that_its_user_compiles_trains_with_features_after_trainings_without(tmp_path: Path) -> None:
-    """In a process in which nothing has been compiled before, as a search's workers are."""
+    """In a process that has compiled nothing before, like a search's workers."""
     paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-c", FIRST_TO_BE_COMPILED],

@@ -1,4 +1,4 @@
-"""Evaluation while training, against NumPy."""
+"""Evaluation during training, against NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gradients that are written down, against those that autograd finds for the same losses."""
+"""Gradients that are written out, against autograd's for the same losses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -75,10 +75,10 @@ def test_what_is_not_finite_is_seen_in_the_terms(unequal: str) -> None:
 
 
 class Halved(SoftTargets):
-    """Computes another term than the class that it is derived from."""
+    """Computes a different term from its base class."""
 
     def soft(self, *logits_and_temperature: Any) -> Any:
-        """Half of it."""
+        """Half of the base class's term."""
         return super().soft(*logits_and_temperature) / 2
 
 
