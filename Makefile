@@ -1,7 +1,7 @@
-# distill_tune from a fresh clone: all that it takes is make and Python 3.11 or newer.
+# distill_tune from a fresh clone: all it takes is make and Python 3.11 or newer.
 #   make search                                    the embedded default: digits, about half a minute
 #   make search ARGS="search_spaces/original_request.toml --time 5m"
-#   make test ARGS="tests/config -k ranges"        any arguments of pytest
+#   make test ARGS="tests/config -k ranges"        any pytest arguments
 #   make search PYTHON=python3.12                  another Python for the environment
 
 PYTHON ?= python3
@@ -43,7 +43,7 @@ clean:  ## remove caches and build leftovers; .venv/, data/ and results/ stay
 	@rm -rf build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 	@find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ---- The environment. A stamp file says that what pyproject.toml asks for is installed.
+# ---- The environment. A stamp file records that what pyproject.toml asks for is installed.
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -63,7 +63,7 @@ clean:  ## remove caches and build leftovers; .venv/, data/ and results/ stay
 	@$(PIP) -e '.[dev]'
 	@touch .venv/.installed $@
 
-# ---- Public data in data/, out of Debian's packages and without root. What exists is left alone.
+# ---- Public data in data/, from Debian's packages, without root. Existing files are left alone.
 
 FASHION_MNIST := data/fashion-mnist/train-labels-idx1-ubyte.gz
 LETTER := data/letter/LetterRecognition.rda
@@ -77,7 +77,7 @@ $(FASHION_MNIST):
 $(LETTER):
 	$(call from_debian,r-cran-mlbench,usr/lib/R/site-library/mlbench/data/LetterRecognition.rda,https://cran.r-project.org/package=mlbench (data/LetterRecognition.rda))
 
-# $(1) the package, $(2) the files wanted of it, $(3) where else they are to be had.
+# $(1): the package, $(2): the files wanted from it, $(3): where else to get them.
 define from_debian
 	@command -v apt-get dpkg-deb >/dev/null || { echo "No apt-get here: put into $(@D)/ what is at $(3)." >&2; exit 1; }
 	@mkdir -p $(@D)

@@ -41,7 +41,7 @@ has_storage() {
     return 1
 }
 
-# A dashboard's address after SPACE would go to the search, which takes the cluster's own, and the job elsewhere.
+# A dashboard's address after SPACE would go to the search, which expects the cluster's, and the job elsewhere.
 refuse_late_address() {
     local before="" word
     for word in "$@"; do
@@ -68,10 +68,10 @@ done
 refuse_late_address "$@"
 ray=$(find_ray)
 [[ -r $runtime_env ]] || fail "$runtime_env: no such file; --runtime-env takes a YAML file such as cluster/runtime_env.yaml"
-# Ray lets both of its variables, and this one before the other, override the address that its command is given.
+# Both of Ray's variables override the address given to its command, and this one overrides the other.
 [[ -z $address && -n ${RAY_API_SERVER_ADDRESS-}${RAY_ADDRESS-} ]] ||
     export RAY_API_SERVER_ADDRESS="${address:-http://127.0.0.1:8265}"
-# A cluster that was started beside a token wants it; Ray sends it only if it is told to, and others do not mind it.
+# A cluster started next to a token demands it; Ray sends it only if told to, and other clusters ignore it.
 [[ -n ${RAY_AUTH_MODE-} || ! -r ~/.ray/auth_token ]] || export RAY_AUTH_MODE=token
 has_storage "$@" || echo "submit.sh: without --storage FOLDER the results stay in a temporary folder of the head node" >&2
 

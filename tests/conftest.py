@@ -1,4 +1,4 @@
-"""Small runs, prepared once for all tests; how they look is in `runs.py`."""
+"""Small runs that all tests share, prepared once; `runs.py` defines them."""
 
 import os
 import signal
@@ -13,24 +13,24 @@ from runs import IMAGES, run_space
 
 from distill_tune.config import Config, Space
 
-# What a shell's background job or nohup ignores, its children would ignore too; a handler is not inherited.
+# Children would inherit the signals that a background job or nohup ignores; a handler is not inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
-# How fast an example runs, or is made, says nothing about whether it is right.
+# How fast examples are generated or run says nothing about correctness.
 settings.register_profile("no_clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the tests (`make test`), the long files with Ray come first and short ones fill the end."""
+    """If processes share the tests (`make test`), start with the long Ray tests and fill the end with short ones."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: item.get_closest_marker("ray") is None)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _modules_of_the_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A module that a file's tests wrote and imported hides no other of its name from the files after it."""
+    """Forget modules that a file's tests wrote and imported, so that they hide no namesakes from later files."""
     yield
     written = str(tmp_path_factory.getbasetemp())
     for name, module in list(sys.modules.items()):
@@ -40,7 +40,7 @@ def _modules_of_the_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the searches of a file's tests leave their results."""
+    """The folder for the results of a file's searches."""
     return tmp_path_factory.mktemp("results")
 
 
@@ -58,7 +58,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def store(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """An empty bucket called `bucket`, as this machine reaches it."""
+    """An empty bucket called `bucket`, reachable from here."""
     import boto3
 
     for name, value in {
@@ -82,13 +82,13 @@ def table_space() -> Callable[..., Space]:
 
 @pytest.fixture
 def image_space() -> Callable[..., Space]:
-    """The same on scikit-learn's digits."""
+    """Like `table_space`, on scikit-learn's digits."""
     return lambda **sections: run_space(IMAGES, **sections)
 
 
 @pytest.fixture(scope="session")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Space], tuple[Config, Any]]:
-    """`ready(space)`: configuration and `Preparation`, in a cache that all tests share: a teacher is trained once."""
+    """`ready(space)`: config and `Preparation`, from a cache that all tests share, so each teacher trains once."""
     cache: Path = tmp_path_factory.mktemp("shared-cache")
 
     def made(space: Space) -> tuple[Config, Any]:

@@ -1,4 +1,4 @@
-"""Disks that do not let one write: nearly full, by a limit on how large this process's files may grow, or another's."""
+"""Disks that refuse writes: a limit on file sizes stands in for a full one, another user for lacking permission."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def files_of_at_most(num_bytes: int) -> Iterator[None]:
-    """No file can grow beyond that: the write that would do so is cut short, and the next one fails."""
+    """Let no file grow beyond `num_bytes`: a write that would is cut short, and the next fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
     try:
@@ -19,7 +19,7 @@ def files_of_at_most(num_bytes: int) -> Iterator[None]:
 
 @contextmanager
 def as_nobody() -> Iterator[None]:
-    """Root may read and write everything, so that its tests of permissions are those of a user who may not."""
+    """Drop root's rights, so that permissions apply as for an ordinary user."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)

@@ -1,4 +1,4 @@
-"""Networks in which no two units do the same."""
+"""Networks in which no two units compute the same."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 
 @torch.no_grad()
 def vary_norms(network: nn.Module) -> None:
-    """Give each unit of each batch norm a scale, a shift and statistics of its own, from torch's global generator."""
+    """Give every batch norm unit its own scale, shift and statistics, from torch's global generator."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             for tensor in (module.weight, module.bias, module.running_mean, module.running_var):

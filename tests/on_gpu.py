@@ -1,4 +1,4 @@
-"""Tensors that say that they are on a GPU, with values that are here; `pretended_gpu.py` says what for."""
+"""Tensors that claim to be on a GPU but keep their values on the CPU; see `pretended_gpu.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 CPU, HERE, GPU = torch.device("cpu"), torch.device("cpu", 0), torch.device("cuda", 0)
-"""PyTorch's C++ speaks of the CPU as the first, where it makes something like a given tensor; `_to` as the second."""
+"""PyTorch's C++ passes `CPU` when it makes something like a given tensor; `_to` passes `HERE`."""
 _ops = torch.ops.aten
 _MOVES = {_ops._to_copy.default, _ops.copy_.default}
 _READS = {_ops._local_scalar_dense.default, _ops.equal.default}
@@ -24,18 +24,18 @@ _SIZED_BY_VALUES = {
 _INDEXED = {_ops.index.Tensor, _ops.index_put_.default, _ops.index_put.default, _ops._index_put_impl_.default}
 _FUSED = {_ops._fused_adamw_.default, _ops._fused_sgd_.default, _ops._fused_adam_.default}
 _FUSED_LISTS = {_ops._fused_sgd_.default: 3}
-"""How many of the first lists of a fused kernel must lie alike; four unless it is here."""
+"""How many of a fused kernel's leading lists must be laid out alike; 4 if not listed."""
 
 
 class OnGpu(Tensor):
-    """A tensor on the GPU."""
+    """A tensor that claims to be on the GPU."""
 
     values: Tensor
-    """On the processor."""
+    """The values, on the CPU."""
 
     @staticmethod
     def __new__(cls, values: Tensor) -> OnGpu:
-        """Put them there, without a copy; PyTorch's C++ takes it for one on the CPU that it cannot read."""
+        """Wrap `values` without a copy; to PyTorch's C++ this is a CPU tensor that it cannot read."""
         made: Any = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             values.size(),
@@ -49,60 +49,60 @@ class OnGpu(Tensor):
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
-        """Where it says that it is."""
+        """The claimed device."""
         return GPU
 
     @property
     def is_cuda(self) -> bool:  # type: ignore[override]
-        """Likewise."""
+        """Always true."""
         return True
 
     def tolist(self) -> Any:
-        """Numbers, once they have been brought here."""
+        """The numbers, copied to the CPU first."""
         return self.cpu().tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        """As on a GPU."""
+        """Raise as a GPU tensor does."""
         raise TypeError("can't convert cuda:0 device type tensor to numpy.")
 
     def __array__(self, dtype: Any = None) -> Any:  # type: ignore[override]
-        """As on a GPU."""
+        """Raise as a GPU tensor does."""
         return self.numpy()
 
     def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:  # type: ignore[override]
-        """There too."""
+        """A new tensor, on the GPU too."""
         return torch.tensor(data, **{"dtype": self.dtype, "device": GPU} | kwargs)
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """For backward passes, which begin outside of the mode."""
+        """Handle backward passes, which begin outside of the mode."""
         return computed(func, args, kwargs or {}, Counter())
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"on a GPU: {self.values!r}"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """It is saved as what `map_location="cpu"` gives back."""
+        """Pickle as what `map_location="cpu"` gives back."""
         return self.values.detach().__reduce_ex__(protocol)
 
     def data_ptr(self) -> int:
-        """An address of its own."""
+        """The address of the values."""
         return self.values.data_ptr()
 
 
 def computed(func: Any, args: Any, kwargs: dict[str, Any], waits: Counter[str]) -> Any:
-    """What an operation gives, on the device that a GPU's machine would have it on; adds to `waits`.
+    """Return an operation's result on the device where a GPU machine would have it; adds to `waits`.
 
     Raises:
-        RuntimeError: its tensors, or its generator, are on two devices, or do not lie as a fused kernel wants them.
+        RuntimeError: tensors or a generator are on two devices, or a fused kernel's tensors are not laid out alike.
     """
     tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
     there = [each for each in tensors if isinstance(each, OnGpu)]
     wanted = kwargs.get("device")
     goes_there = bool(there) if wanted is None or (there and wanted == CPU) else _is_gpu(wanted)
-    kwargs = {name: value for name, value in kwargs.items() if name != "pin_memory"}  # there is nothing to pin it for
+    kwargs = {name: value for name, value in kwargs.items() if name != "pin_memory"}  # nothing needs pinning here
     if not there and not goes_there:
         return func(*args, **kwargs)
     if func not in _MOVES:
@@ -126,7 +126,7 @@ def _is_gpu(argument: Any) -> bool:
 
 
 def _as_asked(func: Any, args: Any, kwargs: dict[str, Any], made: Any, goes_there: bool) -> Any:
-    """What was written to is itself; what is new is on the device that it belongs on."""
+    """Return what was written to as itself, and what is new on the device where it belongs."""
     given = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | kwargs
     written = [
         given[argument.name]
@@ -165,7 +165,7 @@ def _check_generator(func: Any, kwargs: dict[str, Any], goes_there: bool) -> Non
 
 
 def _check_lie_alike(lists: Any) -> None:
-    """As `check_fast_path_restrictions` of ATen's ForeachUtils.h, without which CUDA's fused kernels refuse."""
+    """Apply `check_fast_path_restrictions` of ATen's ForeachUtils.h, which CUDA's fused kernels insist on."""
     for columns in zip(*(each for each in lists if each), strict=True):
         strides = {tuple(s for s, size in zip(each.stride(), each.shape, strict=True) if size != 1) for each in columns}
         if len(strides) > 1 or len({each.dtype for each in columns}) > 1:

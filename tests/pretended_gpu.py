@@ -1,9 +1,9 @@
-"""A GPU that is not there: tensors that say that they are on "cuda", with values, which the processor computes.
+"""A pretended GPU: tensors that claim to be on "cuda" while the CPU computes their values.
 
-Every operation is asked what a GPU's would ask: are all tensors on one device, are a generator and an index where they
-must be, do weights and gradients of a fused kernel lie alike. So a mixture of devices raises as it would there, and,
-since values are right, whole trainings run through and end with the numbers that they have on a CPU. What makes the
-processor wait for the GPU is written down (`waits`). What a GPU's own kernels do, or refuse, is not seen.
+Every operation is checked as on a GPU: all tensors are on one device, a generator and an index are where they
+must be, and a fused kernel's weights and gradients are laid out alike. So mixing devices raises as it would there,
+and since the values are right, whole trainings run and end with the same numbers as on a CPU. Whatever makes the
+CPU wait for the GPU is recorded (`waits`). What a GPU's own kernels do or refuse is not covered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from distill_tune.distillation.materials.materials import _corrupted
 
 
 class _Gpu(TorchDispatchMode):
-    """Catches what is made on the GPU or moved to it."""
+    """Catches tensors that are made on the GPU or moved to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Gpu(TorchDispatchMode):
 
 @contextmanager
 def pretended_gpu(free_bytes: int = 1 << 33) -> Iterator[Counter[str]]:
-    """There is a GPU within the block; gives how often the processor waited for it, by what made it wait."""
+    """Pretend that there is a GPU; yields how often the CPU waited for it, counted by cause."""
     gpu = _Gpu()
     known: dict[str, Any] = {
         "_lazy_init": lambda: None,
@@ -66,7 +66,7 @@ def pretended_gpu(free_bytes: int = 1 << 33) -> Iterator[Counter[str]]:
             yield gpu.waits
     finally:
         torch.__future__.set_swap_module_params_on_conversion(False)
-        for kept in (_normal_view, _corrupted):  # for real GPUs, what is here would be none of theirs
+        for kept in (_normal_view, _corrupted):  # what is cached here would be wrong on a real GPU
             kept.cache_clear()
 
 
@@ -75,13 +75,13 @@ _REAL_SWAP, _REAL_GROUPS = torch.utils.swap_tensors, torch._C._group_tensors_by_
 
 
 def _numbered(device: Any) -> float:
-    """A share of memory; as PyTorch, it wants to be told which GPU's."""
+    """A share of memory; like PyTorch, it insists on a device index."""
     torch.cuda._utils._get_device_index(device)
     return 1.0
 
 
 def _no_grad(self: Any) -> None:
-    """In place of the inference mode, whose tensors cannot be what is not PyTorch's own."""
+    """Replaces inference mode, whose tensors must be of PyTorch's own class."""
     self._before = torch.is_grad_enabled()
     torch.set_grad_enabled(False)
 
@@ -91,20 +91,20 @@ def _as_before(self: Any, *raised: Any) -> None:
 
 
 def _grouped(lists: Any, with_indices: bool = False) -> Any:
-    """As the optimizers and `clip_grad_norm_` ask for it, by the devices that tensors say."""
+    """Group tensors, for the optimizers and `clip_grad_norm_`, by the devices they claim."""
     found = _REAL_GROUPS(lists, with_indices)
     return {(group[0][0][0].device, kind): group for (_, kind), group in found.items()}
 
 
 def _swap(one: Tensor, other: Tensor) -> None:
-    """`torch.utils.swap_tensors`, by which a module's weights move; what has not moved stays itself."""
+    """`torch.utils.swap_tensors`, which moves a module's weights; what has not moved stays itself."""
     is_same = type(one) is type(other) and one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
     if not is_same:
         _REAL_SWAP(one, other)
 
 
 def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """`Tensor.to`: from device to device it is a copy; where a tensor is already, only if it is told to be one."""
+    """`Tensor.to`: copies between devices, and on the same device only if asked to."""
     if args and (args[0] is None or isinstance(args[0], str | torch.device)):
         kwargs |= dict(zip(("device", "dtype", "non_blocking", "copy"), args, strict=False))
     elif kwargs.get("device") is None:
@@ -122,11 +122,11 @@ def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _tensor(data: Any, *, device: Any = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
-    """`torch.tensor`: made here, and then moved."""
+    """`torch.tensor`: made on the CPU, then moved."""
     made: Tensor = _REAL_TENSOR(data, **kwargs)
     return (made if device is None else made.to(device)).requires_grad_(requires_grad)
 
 
 def _autocast(device_type: str, *args: Any, **kwargs: Any) -> Any:
-    """The CPU's, to which tensors that are there look as its own."""
+    """The CPU's autocast, to which pretended GPU tensors look like its own."""
     return _REAL_AUTOCAST("cpu" if device_type == "cuda" else device_type, *args, **kwargs)

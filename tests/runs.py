@@ -1,6 +1,6 @@
 """Small runs that the tests of several folders prepare and train: made-up rows, and scikit-learn's digits.
 
-Their students are written as no programs, at which few tests look.
+They export no programs, which few tests look at.
 """
 
 from typing import Any
@@ -37,9 +37,9 @@ path = "teacher.npy"
 [student]
 family = "mlp"
 """
-"""On files of the current folder: a table, and what a teacher said of its rows."""
+"""A run on files of the current folder: a table, and a teacher's logits for its rows."""
 
 
 def run_space(base: dict[str, Any] = TABLE, **sections: dict[str, Any]) -> Space:
-    """`base` with the keys of `sections` laid over it."""
+    """The space of `base` with the keys of `sections` laid over it."""
     return Space.parse({name: base.get(name, {}) | sections.get(name, {}) for name in base | sections})

@@ -1,4 +1,4 @@
-"""Searches on real processes, some of which are ended by force, and what they leave behind."""
+"""Searches in real processes, some of them killed, and what they leave behind."""
 
 import json
 import os
@@ -14,14 +14,14 @@ import psutil
 import pyarrow.parquet as pq
 
 NO_PROGRAMS = ("--set", "export.formats=[]")
-"""For those that look at no program of the winner's folder; writing them takes some three seconds."""
+"""For tests that ignore the winner's exported programs; writing them takes some three seconds."""
 SMALL = [
     *NO_PROGRAMS,
     *("--set", "teacher.family='mlp'", "--set", "teacher.mlp.widths=[64]", "--set", "teacher.train.epochs=8"),
     *("--set", "teacher.views=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2", "--set", "search.max_epochs=9"),
     *("--set", "resources.concurrent_trials=1", "--trials", "14"),
     *("--set", "optim.precision='float32'", "--set", "teacher.train.precision='float32'"),
-    *("--set", "data.passes=5"),  # so that there is something to interrupt
+    *("--set", "data.passes=5"),  # long enough to interrupt
 ]
 TELLING = ["trial", "status", "epochs", "rung", "val/accuracy", "val/loss", "train/loss", "message"]
 """Columns that do not depend on how fast the machine was."""
@@ -36,9 +36,9 @@ def run(storage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
-    """Start a search, send it a signal at the first line for which `when` holds, and wait for all of it to be gone.
+    """Start a search, signal it at the first line for which `when` holds, and wait until all of it is gone.
 
-    SIGHUP goes to the whole job, as from a shell whose terminal is closed, and SIGTERM too, as from `timeout`.
+    SIGHUP goes to the whole job, as when a terminal closes, and so does SIGTERM, as from `timeout`.
     """
     is_for_all = number in (signal.SIGHUP, signal.SIGTERM)
     process = subprocess.Popen(
@@ -61,7 +61,7 @@ def ended(storage: Path, number: signal.Signals, when: Callable[[str], bool], *a
 
 
 def once(begun: str, holds: Callable[[], bool]) -> Callable[[str], bool]:
-    """Holds at the line that begins so, and not before `holds` does: not every trial is told of in a line."""
+    """Hold at the line that starts with `begun`, once `holds` does; not every trial prints a line."""
 
     def when(line: str) -> bool:
         if not line.startswith(begun):
@@ -69,14 +69,14 @@ def once(begun: str, holds: Callable[[], bool]) -> Callable[[str], bool]:
         for _ in range(2400):
             if holds():
                 return True
-            time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
+            time.sleep(0.05)  # polling interval; nothing is assumed to be done by then
         raise AssertionError(f"{begun}, and then nothing for two minutes")
 
     return when
 
 
 def _wait_for_a_line(search: subprocess.Popen[str], when: Callable[[str], bool]) -> None:
-    """Read until `when` holds; a search that never says such a thing is ended, and what it said is shown."""
+    """Read until `when` holds; if it never does, kill the search and show its output."""
     assert search.stdout is not None
     said = list[str]()
     try:
@@ -91,7 +91,7 @@ def _wait_for_a_line(search: subprocess.Popen[str], when: Callable[[str], bool])
 
 
 def is_worker(process: psutil.Process, kind: str = "") -> bool:
-    """Whether it trains, as a worker of that kind; Ray's own agents outlive a killed driver for a minute."""
+    """Whether it is a training worker of that kind; Ray's own agents outlive a killed driver for a minute."""
     try:
         name = process.name()
     except psutil.NoSuchProcess:
@@ -115,12 +115,12 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 
 def has_reported(line: str) -> bool:
-    """Whether a search says there that a trial has reported an epoch."""
+    """Whether this line reports a trial's epoch."""
     return "leads at epoch" in line
 
 
 def ended_twice(storage: Path, when: Callable[[str], bool], *arguments: str) -> tuple[int, str]:
-    """Start a search, and send it one Ctrl-C after another at the first line for which `when` holds."""
+    """Start a search, and send it Ctrl-C twice from the first line for which `when` holds."""
     process = subprocess.Popen(
         command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -1,4 +1,4 @@
-"""A search with one without a teacher beside it, killed in the midst of the latter, taken up again and extended."""
+"""A search followed by one without a teacher, which is killed midway, resumed and extended."""
 
 import json
 import signal
@@ -36,7 +36,7 @@ THE_SECOND = "Searching  the same space without a teacher"
 
 
 def in_the_second(line: str, seen: list[bool]) -> bool:
-    """Whether it says that a trial of the second search has reported; `seen` is what came before."""
+    """Whether a trial of the second search has reported; `seen` remembers the lines before."""
     seen.append(line.startswith(THE_SECOND))
     return any(seen[:-1]) and has_reported(line)
 

@@ -1,4 +1,4 @@
-"""What the commands share, into streams that people read, or read no more."""
+"""What the commands share, and output to streams that may be closed."""
 
 import errno
 import io
@@ -27,7 +27,7 @@ from distill_tune.train import main as train_main
 
 PROJECT = Path(__file__).parents[1]
 FAR = {"learning_rate": 1e12}
-"""From where no training comes back."""
+"""A learning rate at which every training diverges."""
 
 
 def test_a_line_is_there_at_once() -> None:
@@ -73,7 +73,7 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
     number: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing = OSError(number, os.strerror(number), "a/b.toml")
-    assert guarded(Mock(side_effect=failing)) == 1  # and no function of this file, whose fault it would be
+    assert guarded(Mock(side_effect=failing)) == 1  # a function of this file would be blamed instead
     assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
@@ -161,7 +161,7 @@ def test_a_training_leaves_a_folder_alone_that_another_has_made_in_the_same_seco
 
 
 def test_an_option_that_is_cut_short_is_not_taken_for_another(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--seed 7` would train seven seeds."""
+    """`--seed 7`, taken for `--seeds 7`, would train seven seeds."""
     with pytest.raises(SystemExit, match="2"):
         train_main(["run.toml", "--seed", "7"])
     assert capsys.readouterr().err.startswith("error: --seed: unknown argument. Did you mean '--seeds'?")

@@ -1,4 +1,4 @@
-"""A search of several objectives as a user runs it: what it says, what it leaves, and who is confirmed."""
+"""A search of several objectives as a user runs it: its output, its results, and which trials it confirms."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def test_where_no_programs_are_asked_for_none_is_there_and_none_is_missed(
 
 
 def mean_accuracy(folder: Path, trial: int, seeds: range) -> float:
-    """Of a trial's trainings in the confirmation, after their last epoch, as the ledger has them."""
+    """A trial's mean accuracy over its confirmation seeds, after their last epoch, from the ledger."""
     last = {e["trial_id"]: e["report"]["val/accuracy"] for e in entries(folder) if e["entry"] == "reported"}
     return sum(last[f"confirm-trial-{trial:04d}-seed{seed}"] for seed in seeds) / len(seeds)
 

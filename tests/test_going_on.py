@@ -1,4 +1,4 @@
-"""Searches that are ended by force, on real processes, and go on with `--resume` and `--extend`."""
+"""Searches in real processes that are killed, and continue with `--resume` and `--extend`."""
 
 import random
 import signal
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
 
 def written(folder: Path, entry: str, whose: str = "") -> int:
-    """How many such entries the logbook has by now, of trials whose names begin so."""
+    """How many such entries the logbook has so far, of trials whose names start with `whose`."""
     ledger = folder / "ledger.jsonl"
     lines = ledger.read_text().splitlines() if ledger.exists() else []
     return sum(f'"entry":"{entry}"' in line and f'"trial_id":"{whose}' in line for line in lines)
@@ -44,7 +44,7 @@ def killed(storage: Path, undisturbed: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def timed(storage: Path, killed: Path) -> Path:
-    """Ended once more, as from `timeout`, whose SIGTERM goes to the whole group of processes."""
+    """Interrupted again, as by `timeout`, whose SIGTERM goes to the whole process group."""
     before = written(killed, "reported")
     goes_on = once("Starting", lambda: written(killed, "reported") > before)
     status, said = ended(storage, signal.SIGTERM, goes_on, "--resume", "--name", killed.name)
@@ -56,7 +56,7 @@ def timed(storage: Path, killed: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def interrupted(storage: Path, timed: Path) -> Path:
-    """And once more in its confirmation, as from a terminal that is closed."""
+    """Interrupted once more, during its confirmation, as by a closed terminal."""
     one_is_trained = once("Confirming", lambda: written(timed, "ended", "confirm-") >= 1)
     status, said = ended(storage, signal.SIGHUP, one_is_trained, "--resume", "--name", timed.name)
     assert status == 130, said
@@ -68,7 +68,7 @@ def interrupted(storage: Path, timed: Path) -> Path:
 def test_a_search_ended_in_three_ways_ends_as_if_nothing_had_happened(
     storage: Path, undisturbed: Path, interrupted: Path
 ) -> None:
-    again = run(storage, "--resume")  # the newest that is not finished
+    again = run(storage, "--resume")  # the newest unfinished one
     assert again.returncode == 0, again.stdout + again.stderr
     assert trials(interrupted) == trials(undisturbed)
     ours, whole = summary(interrupted), summary(undisturbed)
@@ -133,7 +133,7 @@ else:
     ray.shutdown = asked_twice(ray.shutdown)
 sys.exit(main(sys.argv[1:]))
 """
-"""Two of them, which either end the examination or come when all is done and Ray is being ended."""
+"""Sends two signals, either during the examination or when all is done and Ray is shutting down."""
 
 
 def test_signals_end_the_examination_of_a_test_split_that_is_open_and_nothing_when_all_is_done(storage: Path) -> None:
@@ -154,7 +154,7 @@ def test_signals_end_the_examination_of_a_test_split_that_is_open_and_nothing_wh
 
 
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
-    """Trial actors are killed at random lines of three sessions, and the driver at the end of the first two."""
+    """Trial actors are killed in each of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
     chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=10"]
     begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "16"]
@@ -187,7 +187,7 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
 
 
 def kill_one(family: list[psutil.Process], chance: random.Random) -> int:
-    """Kill a trial's actor, if one is up; how many that were."""
+    """Kill one trial actor, if any is up; return how many were killed."""
     actors = [process for process in family if is_worker(process, "::Trial")]
     for actor in chance.sample(actors, min(1, len(actors))):
         with suppress(psutil.NoSuchProcess):

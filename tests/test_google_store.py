@@ -1,4 +1,4 @@
-"""A storage that is `gs://`, on a server that speaks Google's protocol: what is copied, brought back, and refused."""
+"""A `gs://` storage, on a server that speaks Google's protocol: what is copied, fetched, and refused."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ BOOK = "book.jsonl"
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Where a server listens that has a bucket called `bucket`."""
+    """The port of a server that has a bucket called `bucket`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number: int = free.getsockname()[1]
@@ -32,7 +32,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A service account's key, with which the client signs by itself."""
+    """A service account's key, with which the client signs on its own."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -44,7 +44,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def uri(port: int, account: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """As this machine, with this account, reaches a folder of the bucket that is the test's own."""
+    """A folder of the bucket for this test alone, as this machine and account reach it."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     return f"gs://bucket/{tmp_path.name}?endpoint_override=127.0.0.1:{port}&scheme=http&retry_limit_seconds=5"

@@ -1,4 +1,4 @@
-"""Results whose storage is an object store, on a real S3 server: what is copied, and what can be taken up elsewhere."""
+"""Results in an object store, on a real S3 server: what is copied, and what can be resumed elsewhere."""
 
 import fcntl
 import json
@@ -27,11 +27,11 @@ OFTEN = (
     "import sys, distill_tune.mirror as mirror; mirror.EVERY_S = 0.2; "
     "from distill_tune.search import main; from distill_tune.cli import leave; leave(main(sys.argv[1:]))"
 )
-"""The command, which copies more often than it does for users."""
+"""The command, copying more often than it does for users."""
 
 
 def contents(store: Any) -> dict[str, bytes]:
-    """What the store holds, but for the marks of folders."""
+    """What the store holds, except folder markers."""
     return {each.key: each.get()["Body"].read() for each in store.objects.all() if not each.key.endswith("/")}
 
 
@@ -76,7 +76,7 @@ def test_what_has_not_changed_is_not_sent_again(store: Any) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_twice_as_many_files_are_twice_the_work_where_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search of ten thousand trials has as many runs and checkpoints, and is copied by a thread beside it."""
+    """A search of ten thousand trials has as many runs and checkpoints, and a thread copies it meanwhile."""
 
     class Sent(Mirror):
         def _send(self, path: Path) -> bool:
@@ -97,7 +97,7 @@ def test_twice_as_many_files_are_twice_the_work_where_nothing_has_changed(monkey
 
 def test_a_logbook_in_the_store_never_tells_of_what_is_not_there(store: Any) -> None:
     class Growing(Mirror):
-        """Beside it a search goes on, which writes to its study first and to its logbook then."""
+        """Meanwhile a search writes, first to its study and then to its logbook."""
 
         def _send(self, path: Path) -> bool:
             sent = super()._send(path)
@@ -132,7 +132,7 @@ def test_a_half_written_entry_of_a_logbook_is_not_copied(store: Any) -> None:
 
 @pytest.fixture
 def elsewhere(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mirror:
-    """On another machine, of a result with a logbook of two entries and one other file."""
+    """A mirror on another machine, of a result with a logbook of two entries and one other file."""
     made = mirror()
     write(made, f"one/{BOOK}", "1\n2\n")
     write(made, "one/deep/a")
@@ -165,7 +165,7 @@ def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirro
 
 
 def test_a_copy_that_was_cut_short_among_its_logbooks_is_made_anew(elsewhere: Mirror) -> None:
-    """Of a search with another beside it, whose logbook would pass for one that somebody has deleted here."""
+    """The missing logbook of a second search would look as if somebody had deleted it here."""
     beside = Path("one/beside", BOOK)
     elsewhere.store.write(beside, b"1\n")
 
@@ -205,7 +205,7 @@ def test_two_programs_that_take_up_the_same_result_at_once_do_not_delete_what_th
             super()._bring(path)
             if path.name == "a":
                 second.start()
-                second.join(1.0)  # time enough to find no logbook here
+                second.join(1.0)  # long enough to find no logbook here
 
     fetched("one", First(uri, BOOK))
     assert (elsewhere.folder / "one/deep/a").exists()
@@ -247,10 +247,10 @@ def test_copies_that_have_gone_on_from_each_other_are_refused(elsewhere: Mirror)
 
 @pytest.mark.parametrize("ours", ["1\n", "1\n2\n"])
 def test_of_a_search_beside_it_too_one_copy_must_have_gone_on_from_the_other(elsewhere: Mirror, ours: str) -> None:
-    """Such as hours of the search without a teacher, in which the main one's logbook stays as it was."""
+    """For example, hours of the search without a teacher, which leave the main logbook unchanged."""
     write(elsewhere, f"one/{BOOK}", ours)
     beside = write(elsewhere, f"one/baseline/{BOOK}", "1\n2\n")
-    if ours == "1\n":  # there the main one has gone on, here the other one
+    if ours == "1\n":  # the main search has continued there, the other one here
         with pytest.raises(ConfigError, match="have gone on from each other"):
             elsewhere.fetch("one")
     else:
@@ -356,7 +356,7 @@ def test_a_search_whose_machine_is_lost_goes_on_elsewhere(
         try:
             while len(ended(entries(store, key))) < 2:
                 assert first.poll() is None
-                time.sleep(0.05)  # between two looks
+                time.sleep(0.05)  # polling interval
             family = psutil.Process(first.pid).children(recursive=True)
         finally:
             first.kill()

@@ -1,4 +1,4 @@
-"""A copy in an object store while others write there, files go, or the store does not take what it is given."""
+"""A copy in an object store while others write there, files vanish, or the store rejects what it is given."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ def names(store: Any) -> set[str]:
 
 def test_what_ends_while_it_is_copied_stays_there_until_the_logbook_there_says_so(store: Any) -> None:
     class Ending(Mirror):
-        """A training ends once the logbooks have been read."""
+        """Ends a training once the logbooks have been read."""
 
         def _check_alone(self, *given: Any) -> None:
             super()._check_alone(*given)
@@ -77,7 +77,7 @@ def test_a_folder_that_goes_while_it_is_looked_through_is_no_failure(
 
 
 def vanishing(folder: Path) -> Any:
-    """`os.scandir`, before which the folder goes that it is to look into."""
+    """An `os.scandir` that deletes `folder` just before looking into it."""
     from os import scandir
 
     def scan(path: Any) -> Any:
@@ -137,7 +137,7 @@ def test_a_logbook_that_was_written_though_the_store_has_not_said_so_is_ones_own
     monkeypatch.setattr(made.store, "write", unheard)
     with pytest.raises(OSError, match="no answer"):
         made.push("one")
-    book.write_text("{1, and 2}\n")  # as train.json, which is written anew
+    book.write_text("{1, and 2}\n")  # like train.json, which is rewritten
     monkeypatch.setattr(made.store, "write", writes)
     made.push("one")
     assert store.Object(f"x/one/{BOOK}").get()["Body"].read() == b"{1, and 2}\n"
@@ -159,7 +159,7 @@ def test_several_programs_can_look_at_a_store_at_once(store: Any, monkeypatch: p
     files = made.store._files
 
     class Shared:
-        """A store in which another program, which has looked too, deletes what both have written."""
+        """A store in which another program checks too, and deletes what both have written."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(files, name)
@@ -197,7 +197,7 @@ def test_a_last_copy_that_is_interrupted_holds_nobody_up_and_is_told_of(
     with pytest.raises(StorageError, match=r"cannot be written \(interrupted\); all of it is in "):
         made.check_copied(made.folder / "one")
     assert all(each.daemon for each in copying), "Python waits for all others before it ends"
-    unregister.assert_called_once_with(fs.ensure_s3_finalized)  # and Arrow for these
+    unregister.assert_called_once_with(fs.ensure_s3_finalized)  # or Arrow would wait for these
     is_answered.set()
 
 

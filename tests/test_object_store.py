@@ -1,4 +1,4 @@
-"""URIs of object stores as users write them: what is opened, what is refused, and where its results are here."""
+"""URIs of object stores as users write them: what is opened, what is refused, and where results are kept locally."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A user's method is called as the one that it stands for, however it is written."""
+"""A user's method is called like the one it overrides, however it is written."""
 
 import functools
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_what_is_given_by_name_alone_must_be_taken_by_that_name() -> None:
 
 
 async def later(self: Any, student_logits: Any, teacher_logits: Any, temperature: Any) -> None:
-    """Waits for nothing."""
+    """Await nothing."""
 
 
 def test_what_must_be_waited_for_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Paths that a user wrote, whatever they are."""
+"""Paths as users write them, however odd."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`python -m distill_tune.predict` with what it cannot use: exit status 2, one line on stderr, nothing written."""
+"""`python -m distill_tune.predict` on unusable input: exit status 2, one line on stderr, nothing written."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from distill_tune.errors import InputError
 
 @pytest.fixture(scope="module")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a student that has been trained on a small table."""
+    """The folder of a student that was trained on a small table."""
     folder: Path = tmp_path_factory.mktemp("trained")
     inputs = np.random.default_rng(0).normal(size=(60, 2))
     pd.DataFrame(inputs, columns=["height", "width"]).assign(kind=np.arange(60) % 3).to_csv(folder / "data.csv")

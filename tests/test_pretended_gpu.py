@@ -1,4 +1,4 @@
-"""The GPU that is not there: what is wrong on a real one is wrong on it, and its numbers are right."""
+"""The pretended GPU fails where a real one would, and its numbers are right."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every registry keeps to, whatever is added to it."""
+"""What every registry guarantees, whatever its entries."""
 
 import ast
 import importlib

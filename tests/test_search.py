@@ -1,4 +1,4 @@
-"""The whole job, as a user runs it: a real process, a real Ray, and what it leaves behind."""
+"""A whole search as a user runs it: a real process, a real Ray, and what it leaves behind."""
 
 import json
 import re

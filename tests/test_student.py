@@ -1,4 +1,4 @@
-"""A loaded student in Python: what it says of rows that it cannot judge."""
+"""A loaded student in Python, on rows that it cannot classify."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from distill_tune.student import LoadedStudent
 
 
 class Divided(nn.Module):
-    """By the row's own spread, as a user's network may do it: a row of equal numbers has none."""
+    """Divides by the row's spread, as a user's network may; a row of equal numbers has none."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return torch.stack([-inputs.mean(1), inputs.mean(1) / inputs.std(1, correction=0)], 1)

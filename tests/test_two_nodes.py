@@ -1,4 +1,4 @@
-"""A search on a cluster of two nodes, real processes on this machine: a lost raylet, nodes that share no disk."""
+"""A search on a cluster of two nodes, as processes on this machine: a lost raylet, and nodes without a shared disk."""
 
 import os
 import shlex
@@ -60,7 +60,7 @@ def test_a_search_whose_second_node_dies_goes_on_on_the_first(cluster: Cluster, 
             if lost and any(" leads at epoch " in each for each in said):
                 break
         raylet.send_signal(signal.SIGKILL)
-        raylet.wait()  # workers ask whether it lives, and would take a zombie for it
+        raylet.wait()  # workers check whether it lives, and a zombie would pass
         rest, errors = search.communicate(timeout=240)
     assert (search.returncode, errors) == (0, "")
     assert "log_dir" not in "".join([*said, rest])
@@ -75,7 +75,7 @@ def test_a_search_whose_second_node_dies_goes_on_on_the_first(cluster: Cluster, 
     assert set(ends.values()) == {1}
     assert lost, "no trial was at work on the node that was killed"
     assert psutil.wait_procs(lost, timeout=60)[1] == []
-    cluster.worker_nodes.remove(second)  # else the next test waits for it
+    cluster.worker_nodes.remove(second)  # or the next test waits for it
 
 
 def test_a_worker_that_only_both_nodes_together_have_room_for_is_refused(cluster: Cluster, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_worker_that_only_both_nodes_together_have_room_for_is_refused(cluster
 
 @pytest.fixture
 def joined(cluster: Cluster) -> Iterator[str]:
-    """This process on the head of two nodes; the head's name."""
+    """Connect this process to the head of two nodes; yields the head's ID."""
     second = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
@@ -112,9 +112,9 @@ def test_what_a_search_or_a_trial_cannot_do_without_lies_on_its_own_node(
 
 @pytest.fixture(scope="module")
 def away(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """A folder that is another disk on the cluster's second node, which has a place as the first one has.
+    """A folder that is another disk on the second node, which has one place, like the first.
 
-    And that node's folder for temporary files, of 4 MiB, as it is seen there.
+    Also yields that node's 4 MiB folder for temporary files, as that node sees it.
     """
     folder, temporary = (tmp_path_factory.mktemp(name) for name in ("results", "temporary"))
     mount = " && ".join(f"mount -t tmpfs -o size=4m none {shlex.quote(str(each))}" for each in (folder, temporary))
@@ -164,7 +164,7 @@ def test_a_node_with_another_disk_trains_and_confirms_as_others_do_and_keeps_not
 def test_a_node_without_room_for_what_was_prepared_is_named_before_its_trials_fail(
     cluster: Cluster, away: tuple[Path, Path]
 ) -> None:
-    its_own = ["--set", "teacher.mlp.widths=[32]", "--set", "teacher.views=100"]  # of some 46 kB each
+    its_own = ["--set", "teacher.mlp.widths=[32]", "--set", "teacher.views=100"]  # some 46 kB each
     asked = [*command(cluster, away[0], "large"), *its_own]
     refused = subprocess.run(asked, capture_output=True, text=True, timeout=250, check=False)
     assert refused.returncode == 1

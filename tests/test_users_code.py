@@ -1,4 +1,4 @@
-"""What of a user's code a kept teacher depends on: the modules of the user's that its own module imports."""
+"""Which user code a kept teacher depends on: the user's modules that its own module imports."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ Write = Callable[..., None]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """`write(**{"mine/nets": text})`: files from which modules are imported anew."""
+    """`write(**{"mine/nets": text})`: files from which modules are imported afresh."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def written(**files: str) -> None:
@@ -73,7 +73,7 @@ def test_another_version_of_an_installed_package_of_networks_that_the_module_imp
             f"Metadata-Version: 2.1\nName: networks-of-others\nVersion: {version}\nRequires-Dist: {needs}\n"
         )
         (about / "top_level.txt").write_text("nets_of_others\n")
-        invalidate_caches()  # which go by the time of the folder, and two installations may have one
+        invalidate_caches()  # caches go by the folder's time, which two installations may share
 
     install("1.0")
     write(mine="def build():\n    from nets_of_others import blocks")
@@ -111,7 +111,7 @@ def test_a_partial_is_its_function_with_what_it_is_given(write: Write) -> None:
     build = import_module("mine").build
     narrow = source_of(partial(build, width=3))
     assert source_of(partial(build, 3)) != narrow != source_of(partial(build, width=4))
-    assert source_of(partial(build, of=object())) == source_of(partial(build, of=object()))  # at another address
+    assert source_of(partial(build, of=object())) == source_of(partial(build, of=object()))  # at different addresses
     write(mine="def build(width, of=None): 'Another.'")
     assert source_of(partial(import_module("mine").build, width=3)) != narrow
 

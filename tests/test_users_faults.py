@@ -1,4 +1,4 @@
-"""Whose fault an exception is: of a part of one's own it is told in a line, of ours with its whole story."""
+"""Whose fault an exception is: a custom part's is reported in one line, ours in full."""
 
 import importlib
 import re

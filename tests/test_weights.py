@@ -1,4 +1,4 @@
-"""Weights in a file, as safetensors."""
+"""Weights in safetensors files."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from distill_tune.weights import write_weights
 
 
 class Tied(nn.Module):
-    """Reads and writes by one table, as language models do."""
+    """Shares one table between input and output, as language models do."""
 
     def __init__(self) -> None:
         super().__init__()

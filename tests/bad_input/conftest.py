@@ -1,4 +1,4 @@
-"""A search space on good files, and who watches what becomes of it."""
+"""A search space on good files, and fixtures that check how it is refused."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from distill_tune.search import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a search space, data and a teacher's logits that can be used."""
+    """The current folder, with a valid search space, data and teacher logits."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "space.toml").write_text(SPACE)
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Refuse]:
-    """`refuse("loss.temperature=-3")` gives what is said about `space.toml` with that setting."""
+    """`refuse("loss.temperature=-3")`: the error for `space.toml` with that setting."""
 
     def started(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("Ray was started")
@@ -40,7 +40,7 @@ def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         given = [word for setting in settings for word in ("--set", setting)]
         try:
             status = main([*arguments, *given])
-        except SystemExit as error:  # argparse's way to end
+        except SystemExit as error:  # how argparse exits
             status = int(str(error.code))
         said = capsys.readouterr()
         assert status == 2, said.err
@@ -54,7 +54,7 @@ def refuse(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 @pytest.fixture
 def refuse_torch(refuse: Refuse, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
-    """Likewise, of a PyTorch teacher whose weights are those of `my_teachers:net`."""
+    """Like `refuse`, for a PyTorch teacher with weights of `my_teachers:net`."""
     monkeypatch.delitem(sys.modules, "my_teachers", raising=False)
     (folder / "my_teachers.py").write_text(TEACHERS)
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))

@@ -1,4 +1,4 @@
-"""What each test here spoils one thing of."""
+"""Good input; each test spoils one thing in it."""
 
 from collections.abc import Callable
 from pathlib import Path

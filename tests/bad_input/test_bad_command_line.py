@@ -128,7 +128,7 @@ def test_a_ray_that_does_not_start_says_why_in_one_line(folder: Path) -> None:
 
 
 def searched(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What comes of a search of `space.toml`, for whoever runs it."""
+    """Run a search of `space.toml` in a process of its own."""
     command = [sys.executable, "-m", "distill_tune.search", "space.toml", *arguments]
     named = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=named)

@@ -1,4 +1,4 @@
-"""A configuration that breaks a rule: the key, the rule, the value and the way out."""
+"""A configuration that breaks a rule: its error names the key, the rule, the value and a fix."""
 
 from pathlib import Path
 

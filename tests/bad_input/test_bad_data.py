@@ -1,4 +1,4 @@
-"""Data that cannot be used, or are not there."""
+"""Data that are unusable or missing."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A search goes on with the data and the teacher that it was begun with, or is refused and left as it is."""
+"""A search resumes with the data and teacher that it began with, or is refused and left unchanged."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Begin = Callable[..., Path]
 
 @pytest.fixture
 def begin(folder: Path) -> Begin:
-    """`begin(*settings)` gives the result folder of a search that was killed before its first trial."""
+    """`begin(*settings)`: the result folder of a search that was killed before its first trial."""
 
     def begun(*settings: str) -> Path:
         space, results = load_space(folder / "space.toml", list(settings)), folder / "results"

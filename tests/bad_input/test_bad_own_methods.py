@@ -1,4 +1,4 @@
-"""Methods of one's own that take or give something else than they must, refused before anything is made."""
+"""Custom methods that take or return the wrong things, refused before anything is made."""
 
 from pathlib import Path
 

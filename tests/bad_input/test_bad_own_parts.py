@@ -1,4 +1,4 @@
-"""Data sources and students of one's own that are not what they must be, refused before anything is made."""
+"""Invalid custom data sources and students, refused before anything is made."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Students of one's own that cannot be trained, refused before anything is made."""
+"""Custom students that cannot be trained, refused before anything is made."""
 
 from pathlib import Path
 

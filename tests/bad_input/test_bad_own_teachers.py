@@ -1,4 +1,4 @@
-"""Teacher sources of one's own that do not give what they say."""
+"""Custom teacher sources that do not return what they declare."""
 
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def test_a_source_of_ones_own_that_trains_here_is_looked_at_as_ours_is(
     (folder / "trained_here.py").write_text(TRAINED_HERE)
     told = refuse("teacher.source=trained_here:Recipe", "teacher.family=mlp", *settings)
     assert said in told
-    assert ("B, teacher " in told) == ("--storage" in said)  # the room that its weights take
+    assert ("B, teacher " in told) == ("--storage" in said)  # the space that its weights need
 
 
 BARE = """

@@ -1,4 +1,4 @@
-"""Parts that do not go together, or lack something, found before anything is made."""
+"""Parts that do not fit together or lack something, found before anything is made."""
 
 from pathlib import Path
 

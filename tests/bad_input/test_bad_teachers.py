@@ -1,4 +1,4 @@
-"""Teachers that do not fit, or cannot be read."""
+"""Teachers that do not fit or cannot be read."""
 
 from pathlib import Path
 
@@ -175,7 +175,7 @@ def test_a_network_that_reads_a_feature_which_a_fold_lacks(
     refuse: Refuse, folder: Path, arguments: tuple[str, ...]
 ) -> None:
     table = rows()
-    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold alone
+    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold only
     table[["colour", "height", "width", "weight", "kind"]].to_csv("data.csv", index=False)
     (folder / "folds.py").write_text("import torch\n\ndef net():\n    return torch.nn.Linear(6, 3)\n")
     save_file(torch.nn.Linear(6, 3).state_dict(), folder / "weights.safetensors")
@@ -189,7 +189,7 @@ def test_an_ensemble_of_teachers_that_are_trained_here_fits_folds_that_lack_a_fe
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = rows()
-    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold alone
+    table["colour"] = ["red", "green"] * 29 + ["blue", "red"]  # blue is in one fold only
     table[["colour", "height", "width", "weight", "kind"]].to_csv("data.csv", index=False)
     given = ["teacher={source='ensemble'}", "data.folds=3"]
     for seed, name in enumerate("ab"):

@@ -1,4 +1,4 @@
-"""Real jobs, submitted to a head node that this module starts and ends."""
+"""Real jobs, submitted to a head node that this module starts and stops."""
 
 import json
 import os
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.ray
 
 @dataclass(frozen=True)
 class Head:
-    """A running head node: where its dashboard is, and an environment that finds it and this Python."""
+    """A running head node: its dashboard's address, and an environment that finds it and this Python."""
 
     address: str
     environment: dict[str, str]
@@ -49,15 +49,15 @@ class Head:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    """`ray start --head` on free ports, two CPUs; its processes, and no others, are ended."""
+    """`ray start --head` on free ports with two CPUs; only its own processes are ended."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     environment = inherited | {"PATH": f"{BIN}{os.pathsep}{inherited['PATH']}"}
     port, dashboard, client, agent = free_ports(4)
     with tempfile.TemporaryDirectory(
         prefix="rj", dir="/tmp", ignore_cleanup_errors=True
     ) as folder:  # sockets need short paths
-        environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nothing is at work when it is ended
-        environment["HOME"] = folder  # Ray asks for a token wherever an earlier Ray has left one in ~/.ray
+        environment["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"  # nothing is running when it ends
+        environment["HOME"] = folder  # Ray asks for a token if an earlier Ray has left one in ~/.ray
         log = Path(folder) / "head.log"
         command = [
             BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats",
@@ -76,7 +76,7 @@ def head() -> Iterator[Head]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, and that the kernel gives to nobody who asks for any: those begin at 32768."""
+    """Ports that nobody listens on, below those that the kernel assigns itself, which begin at 32768."""
     found: list[int] = []
     with ExitStack() as stack:
         for port in random.sample(range(20_000, 32_000), 1000):
@@ -89,7 +89,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def await_dashboard(address: str, process: psutil.Popen, log: Path, tries: int = 400) -> None:
-    """Return when the dashboard answers, if only that it wants a token, which `ray job submit` finds by itself."""
+    """Return once the dashboard answers, even if only to ask for a token, which `ray job submit` finds itself."""
     host = urlsplit(address).netloc
     for _ in range(tries):
         with closing(HTTPConnection(host, timeout=5)) as connection, suppress(OSError, HTTPException):
@@ -103,7 +103,7 @@ def await_dashboard(address: str, process: psutil.Popen, log: Path, tries: int =
 
 
 def end(process: psutil.Popen) -> None:
-    """End the head and everything that it started."""
+    """End the head and everything it started."""
     if not process.is_running():
         return
     family = [*process.children(recursive=True), process]

@@ -1,6 +1,6 @@
-"""The RayJob, against the fields of KubeRay's own definition (ray.io/v1, KubeRay 1.7).
+"""The RayJob, checked against the fields of KubeRay's definition (ray.io/v1, KubeRay 1.7).
 
-That definition is 1.4 MB long. `FIELDS` copies from it the names of those fields that a file of ours may use,
+That definition is 1.4 MB long. `FIELDS` copies from it the names of the fields that our file may use,
 and which of them are required.
 """
 

@@ -1,4 +1,4 @@
-"""The cluster launcher's file, against the schema that Ray ships with its launcher."""
+"""The cluster launcher's file, checked against the schema that Ray ships."""
 
 import json
 from importlib.resources import files

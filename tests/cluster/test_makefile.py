@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason="make is not here")
 
 
 def make(*arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    """Run make as from a terminal, though these tests may themselves be run by make."""
+    """Run make as from a terminal, even if make runs these tests."""
     environment = {
         key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS")
     }

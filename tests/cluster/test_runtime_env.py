@@ -1,4 +1,4 @@
-"""The runtime environments: fields that Ray knows, and the dependencies that pyproject.toml names."""
+"""The runtime environments: fields that Ray knows, and the dependencies in pyproject.toml."""
 
 import re
 import tomllib

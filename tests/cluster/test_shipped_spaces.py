@@ -1,4 +1,4 @@
-"""Every search space that is shipped: it asks a question, it parses, and what it samples can be built."""
+"""Every shipped search space asks a question, parses, and samples what can be built."""
 
 import math
 import re
@@ -23,7 +23,7 @@ every_space = pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem
 
 
 def head_of(path: Path) -> str:
-    """The comment that a file opens with, as one line."""
+    """The comment at the head of a file, as one line."""
     lines = []
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
@@ -70,7 +70,7 @@ SHAPES = {
     "letter": ((16,), 26),
     "blobs": ((20,), 20),
 }
-"""Of one sample, and the number of classes, by data source."""
+"""Shape of one sample and number of classes, by source."""
 
 
 def parameters_of(family: Student, source: str) -> int:
@@ -99,7 +99,7 @@ def test_a_teacher_is_several_times_the_size_of_the_largest_student(path):
 
 @pytest.mark.parametrize("name", ["original_mlp", "original_request"])
 def test_what_the_original_request_asks_for_is_trained(name, tmp_path):
-    """A teacher of (100, 200, 300) and students of (20, 20, 20): each beginning, loss, and bound on the norm."""
+    """A teacher of (100, 200, 300) and students of (20, 20, 20): each init, loss, and bound on the norm."""
     few = ["data.blobs.samples=1000", "teacher.train.epochs=1", "search.max_epochs=1"]
     space = load_space(PROJECT / "search_spaces" / f"{name}.toml", few)
     preparation = prepare(space, tmp_path, lambda line: None)

@@ -1,4 +1,4 @@
-"""submit.sh, with a `ray` in its place that writes down what it was told."""
+"""submit.sh, with a fake `ray` that records its arguments."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ exit "${RAY_EXITS-0}"
 
 @dataclass(frozen=True)
 class Submit:
-    """Runs submit.sh in a folder of its own; `told` is what `ray` was given."""
+    """Runs submit.sh in its own folder; `told` is what `ray` was given."""
 
     folder: Path
 
@@ -100,7 +100,7 @@ def test_the_options_of_the_script_end_where_those_of_the_search_begin(submit):
     "environment", [{}, {"RAY_API_SERVER_ADDRESS": "http://other:8265"}, {"RAY_ADDRESS": "http://other:8265"}]
 )
 def test_an_address_that_is_given_comes_before_those_of_the_environment(submit, environment):
-    """In the variable that Ray looks at first: it overrides the option of that name."""
+    """It is put into the variable that Ray looks at first, which overrides the option."""
     submit.run("--address", "http://head:8265", "space.toml", **environment)
     assert submit.address == "http://head:8265"
     assert submit.of_the_search() == ["space.toml"]

@@ -1,4 +1,4 @@
-"""A module of somebody's own."""
+"""A fixture that makes user modules."""
 
 import sys
 from collections.abc import Callable
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("refusals")  # so that what fails there is shown in full
+pytest.register_assert_rewrite("refusals")  # so that failures there are shown in full
 
 
 @pytest.fixture
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """`own_module("my_models", "def build(input_shape, classes): ...")` can then be imported by its name."""
+    """`own_module("my_models", "def build(input_shape, classes): ...")` makes a module importable by name."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(name: str, text: str) -> None:

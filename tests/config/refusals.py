@@ -1,4 +1,4 @@
-"""Configurations of few lines, and what is said of those that are refused."""
+"""Small configurations, and the errors for those that are refused."""
 
 import pickle
 import re
@@ -15,7 +15,7 @@ KINDS = "Known: choice, int, log, log_int, uniform."
 
 
 def parse(lines: str) -> Space:
-    """The smallest configuration with further lines over it."""
+    """The smallest configuration with `lines` laid over it."""
     tables: dict[str, Any] = tomllib.loads(SMALLEST)
     for section, table in tomllib.loads(lines).items():
         both = isinstance(table, dict) and section in tables
@@ -35,6 +35,6 @@ def check(lines: str, said: str) -> None:
 
 
 def cases(text: str) -> Any:
-    """Each case is a line of a configuration and, indented below, what is said about it."""
+    """Each case is a configuration line with its error indented below."""
     found = re.findall(r"^(\S.*)\n((?: +.*\n)+)", text, flags=re.MULTILINE)
     return pytest.mark.parametrize(("line", "said"), [(line, " ".join(said.split())) for line, said in found])

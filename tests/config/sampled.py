@@ -1,4 +1,4 @@
-"""Values that Optuna samples of a space."""
+"""Values that Optuna samples from a space."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a configuration is said in one line, with keys and values as TOML has them."""
+"""Any configuration error is one line, with keys and values as TOML writes them."""
 
 import tomllib
 from typing import Any
@@ -19,7 +19,7 @@ def test_a_value_with_line_breaks_or_of_great_length_stays_one_short_line() -> N
     assert len(said) < 250
 
 
-# Whatever stands in a key
+# Any value in any key
 
 
 KEYS = [(name, key) for name, model in SECTIONS.items() for key in [*model.model_fields, "mlp", "shift", "sgd", "zzz"]]
@@ -34,7 +34,7 @@ values = st.recursive(
 
 
 def said_of(tables: dict[str, Any]) -> str:
-    """What is wrong with the tables; nothing where they are a space."""
+    """The error for the tables; empty if they are a space."""
     try:
         assert isinstance(Space.parse(tables).config, Config)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Sections, keys and names that are not known or are missing, and those that were meant."""
+"""Unknown or missing sections, keys and names, and which were meant."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""One's own entries, found by a dotted path: checked like any other, or why they cannot be found."""
+"""Custom entries, found by a dotted path: checked like any other, or why they cannot be found."""
 
 from collections.abc import Callable
 from typing import Any
@@ -124,7 +124,7 @@ def test_a_value_that_no_record_of_the_search_could_hold(
 def test_what_is_nested_too_deeply_is_refused_and_what_is_not_is_kept(own_module: Callable[[str, str], None]) -> None:
     own_module("my_models", "def net(input_shape, classes, **options): ...")
     chosen = "student.family = 'my_models:net'\nstudent.'my_models:net'.x = "
-    deepest = 29  # below section, name and key
+    deepest = 29  # levels below section, name and key
     assert parse(f"{chosen}{'[' * deepest}{']' * deepest}")
     said = 'student."my_models:net".x: must not be nested more than 32 deep; flatten it.'
     check(f"{chosen}{'[' * deepest}[3]{']' * deepest}", said)

@@ -1,4 +1,4 @@
-"""A range that is none, that does not fit its key, or that stands where there can be none."""
+"""A range that is invalid, does not fit its key, or is where there can be none."""
 
 from refusals import KINDS, cases, check
 

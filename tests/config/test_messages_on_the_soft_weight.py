@@ -1,4 +1,4 @@
-"""All of the weight on the teacher is refused where then nobody would say which class is which."""
+"""A `soft_weight` of 1 is refused if then no term says which class is which."""
 
 import pytest
 from refusals import cases, check, parse, refused

@@ -1,4 +1,4 @@
-"""A value that is wrong is said in one line: the key, the rule, the value and the way out."""
+"""A wrong value is reported in one line: the key, the rule, the value and a fix."""
 
 import pytest
 from refusals import cases, check, parse, refused

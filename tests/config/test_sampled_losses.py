@@ -1,4 +1,4 @@
-"""What a search samples of its losses: temperature and weight, their options, and further terms."""
+"""What a search samples for its losses: temperature and weight, their options, and further terms."""
 
 import tomllib
 
@@ -60,7 +60,7 @@ def test_a_further_term_exists_where_it_has_a_weight_and_is_not_the_kind_itself(
     space = Space.parse({**BASE, "loss": ALSO})
     values = sample(space, seed)
     kind, attention = values["loss.kind"], values["loss.also.attention"]
-    expected = {"loss.kind", "loss.also.attention", "loss.hint.student_layers"}  # hint is there in either way
+    expected = {"loss.kind", "loss.also.attention", "loss.hint.student_layers"}  # hint is present either way
     expected |= {"loss.also.hint"} if kind != "hint" else set()
     expected |= {"loss.attention.scale"} if attention else set()
     expected |= {"loss.soft_weight"} if kind != "labels" else set()

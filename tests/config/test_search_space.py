@@ -1,4 +1,4 @@
-"""A search space: what a trial samples, what exists for it, and the run that comes of it."""
+"""A search space: what a trial samples, what exists for it, and the resulting run."""
 
 import tomllib
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE` reaches every key; and the file that it is laid over."""
+"""`--set KEY=VALUE`, which reaches every key, and the file that it overrides."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a space need not say: losses and initialisations have ranges of their own; what the space does say stands."""
+"""Ranges that a space may omit: losses and initialisations bring their own; what the space sets stays."""
 
 import tomllib
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def completed_with(**sections: dict[str, Any]) -> Space:
 
 
 def ranges_in(section: str, space: Space) -> dict[str, dict[str, Any]]:
-    """The ranges of a section but for those of names, as they are written."""
+    """The ranges of a section, except those of names, as they are written."""
     found = {dotted(path[1:]): each for path, each in space.ranges.items() if path[0] == section and not is_name(path)}
     return {name: tomllib.loads(f"x = {each}")["x"] for name, each in found.items()}
 

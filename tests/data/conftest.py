@@ -10,7 +10,7 @@ import pytest
 from distill_tune.config.sections import DataConfig
 from distill_tune.data import Dataset, prepare_data
 
-pytest.register_assert_rewrite("source_files")  # so that what fails there is shown in full
+pytest.register_assert_rewrite("source_files")  # so that failures there are shown in full
 
 Prepare = Callable[..., Dataset]
 

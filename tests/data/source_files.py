@@ -1,4 +1,4 @@
-"""Files of data to read, and who is to refuse them."""
+"""Data files to read, and a check that they are refused."""
 
 import struct
 from collections.abc import Callable

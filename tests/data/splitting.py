@@ -1,4 +1,4 @@
-"""Made-up rows to be split, many of them copies of one another."""
+"""Made-up rows to split, many of them copies of one another."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @st.composite
 def tables(draw: st.DrawFn, torn: bool = False, least: int = 3) -> RawTable:
-    """Rows that are copies of few or many distinct ones; with `torn`, copies may have other labels."""
+    """Rows that are copies of few or many distinct ones; with `torn`, copies may differ in label."""
     classes = draw(st.integers(2, 5))
     sizes = draw(st.lists(st.lists(st.integers(1, 4), min_size=least, max_size=25), min_size=classes, max_size=classes))
     groups = [(label, size) for label, counts in enumerate(sizes) for size in counts]

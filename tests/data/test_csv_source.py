@@ -1,4 +1,4 @@
-"""Columns of a csv file: what good ones become, which are left out, and one line for every bad table."""
+"""Columns of a csv file: what valid ones become, which are left out, and one line for every bad table."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The prepared data set: what is in it, that it is mapped and not copied, and when it is built again."""
+"""The prepared data set: what is in it, that it is mapped and not copied, and when it is rebuilt."""
 
 import gc
 import shutil

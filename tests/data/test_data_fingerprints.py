@@ -1,4 +1,4 @@
-"""What makes prepared data, and their split, others than before."""
+"""What changes the fingerprints of prepared data and of their split."""
 
 import shutil
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_where_the_files_are_is_nothing_to_the_data(prepare: Prepare, save_npz: 
 def test_the_same_files_that_are_dealt_out_otherwise_are_another_split(
     prepare: Prepare, save_npz: SaveNpz, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where another version decodes pictures otherwise: what was trained there may know rows that are test here."""
+    """For example, another version decodes pictures differently: what it trained may know test rows of this one."""
     first, hashes = prepare("npz", save_npz()), RawTable.row_hashes
     shutil.rmtree(cache)
     monkeypatch.setattr(RawTable, "row_hashes", lambda raw: ~hashes(raw))

@@ -1,4 +1,4 @@
-"""Cross-validation: how samples are dealt into folds, and what each fold's data are made of."""
+"""Cross-validation: how samples are dealt into folds, and what each fold's data contain."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ FOLDS = 4
 
 
 def raw_of(labels: list[int], inputs: list[int]) -> RawImages:
-    """One pixel a sample: equal numbers are equal inputs."""
+    """One tiny image per number: equal numbers are equal inputs."""
     pixels = np.array([divmod(number, 256) for number in inputs], dtype=np.uint8)
     classes = tuple(map(str, range(max(labels) + 1)))
     return RawImages(inputs=pixels[:, None, None, :], labels=np.array(labels), classes=classes, where="made up")

@@ -1,4 +1,4 @@
-"""What every data source keeps to; a new one adds how to make its data."""
+"""What every data source guarantees; a new one adds how to make its data."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from distill_tune.errors import DataError
 from distill_tune.registry import DATA_SOURCES
 
 Keys = dict[str, Any]
-"""Of `[data]`, beside `source`."""
+"""Keys of `[data]`, besides `source`."""
 
 
 def a_table(seed: int) -> pd.DataFrame:
@@ -90,17 +90,17 @@ MAKE: dict[str, Callable[[Path, int], Keys]] = {
     "npz": of_npz,
     "parquet": of_parquet,
 }
-"""Source to what writes small data of a seed into a folder, in the same place for each seed, and gives the keys."""
+"""By source: writes small data of a seed into a folder, always in the same place, and returns the keys."""
 WITHOUT_FILES = ("blobs", "digits")
-"""Sources that read no file of the user's."""
+"""Sources that read no user files."""
 THE_SAME_FOR_ALL = ("digits",)
-"""Sources of which there is one data set, which no option changes."""
+"""Sources with only one data set, which no option changes."""
 every_source = pytest.mark.parametrize("name", DATA_SOURCES.names)
 every_reader = pytest.mark.parametrize("name", [name for name in DATA_SOURCES.names if name not in WITHOUT_FILES])
 
 
 def section(name: str, folder: Path, seed: int = 0) -> DataConfig:
-    """`[data]` with the source on data that were made for it."""
+    """`[data]` with the source, on data made for it."""
     assert name in MAKE, f"{Path(__file__).name}: add how to make small data for the data source {name!r} to MAKE"
     return DataConfig(source=name, **MAKE[name](folder, seed))
 
@@ -180,7 +180,7 @@ def test_the_same_data_are_known_again_wherever_they_are(name: str, tmp_path: Pa
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
-    configs = [section(name, folder) for folder in (*folders, folders[0])]  # the last over the first, the same bytes
+    configs = [section(name, folder) for folder in (*folders, folders[0])]  # the last rewrites the first's bytes
     assert len({config.chosen("source").content(config) for config in configs}) == 1
     first, again = (prepare_data(configs[0], tmp_path / "cache") for _ in range(2))
     assert first.folder == again.folder

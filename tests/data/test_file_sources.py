@@ -1,4 +1,4 @@
-"""What npz, csv and parquet files have in common: what is refused of each, and that the same rows are the same data."""
+"""What npz, csv and parquet files share: what is refused, and that the same rows are the same data."""
 
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def test_the_own_test_split_may_be_counted_by_numpy() -> None:
 def test_where_the_files_of_a_source_of_ones_own_are_makes_other_data(
     prepare: Prepare, monkeypatch: Any, tmp_path: Path
 ) -> None:
-    """Its `content` may be a constant, as of one that makes its data; then other files must not pass for the same."""
+    """`content` may be a constant, as if the data were made up; even so, other files must not pass for the same."""
     (tmp_path / "my_filed_source.py").write_text(
         "import numpy as np\n"
         "from pathlib import Path\n"

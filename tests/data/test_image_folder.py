@@ -1,4 +1,4 @@
-"""Images in a folder a class: what is read, in which order, at which size, and what is refused."""
+"""One folder of images per class: what is read, in which order, at which size, and what is refused."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def grey(value: int, height: int = 6, width: int = 5) -> Image.Image:
 
 
 def saved(root: Path, names: Iterable[str], image: Image.Image | None = None) -> Path:
-    """Pictures under these names; each with a shade of its own unless one is given."""
+    """Save pictures under these names; without `image`, each has its own shade."""
     for number, name in enumerate(names):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +141,7 @@ def test_of_a_larger_picture_the_middle_is_kept_and_scaled(tmp_path: Path) -> No
 
 
 EXIF = Image.Exif()
-EXIF[0x0112] = 6  # to be turned clockwise by a quarter: what lies left comes to the top
+EXIF[0x0112] = 6  # turn clockwise by a quarter: the left side comes to the top
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
 BOTH = Image.Exif()
@@ -291,13 +291,13 @@ def test_new_pictures_are_brought_to_the_size_and_channels_of_the_training_image
 
 
 def png_of_16_bits(channels: int) -> bytes:
-    """A black picture of 5 x 6 pixels; Pillow can read such ones and write none."""
+    """A black picture of 5 x 6 pixels, of a kind that Pillow can read but not write."""
 
     def block(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    kinds = {2: 4, 3: 2}  # grey with alpha, and colours, as PNG numbers them
+    kinds = {2: 4, 3: 2}  # PNG's numbers for grey with alpha, and for colour
     head = struct.pack(">IIBBBBB", 5, 6, 16, kinds[channels], 0, 0, 0)
     rows = (b"\0" + bytes(2 * channels * 5)) * 6
     blocks = [block(b"IHDR", head), block(b"IDAT", zlib.compress(rows)), block(b"IEND", b"")]

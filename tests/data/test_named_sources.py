@@ -1,4 +1,4 @@
-"""digits, blobs, letter and fashion_mnist: the data sets that are known by name."""
+"""digits, blobs, letter and fashion_mnist: the data sets known by name."""
 
 import gzip
 import os
@@ -31,7 +31,7 @@ LETTER = next(
 
 
 def test_entries_are_imported_without_numpy() -> None:
-    """And without anything heavier, as `test_registry.py` has it of all entries."""
+    """Nor anything heavier, as `test_registry.py` checks for all entries."""
     code = (
         "import sys; from distill_tune.registry import DATA_SOURCES; import distill_tune.data;"
         "[DATA_SOURCES.get(name) for name in DATA_SOURCES.names]; sys.exit('numpy' in sys.modules)"
@@ -43,7 +43,7 @@ def test_entries_are_imported_without_numpy() -> None:
 
 
 def test_digits_are_read_without_the_package_that_brings_them() -> None:
-    """Importing scikit-learn takes a second of each first search on them."""
+    """Importing scikit-learn would cost each first search on them a second."""
     code = (
         "import sys; from distill_tune.config.sections import DataConfig; from distill_tune.data.build import build;"
         "built = build(DataConfig(source='digits')); assert built.num_source_rows == 1797;"
@@ -143,7 +143,7 @@ def test_letter_without_rdata_says_what_to_install(monkeypatch: Any, tmp_path: P
 @pytest.mark.parametrize(
     "content",
     [b"\x89PNG\r\n\x1a\n", gzip.compress(b"RDX3\nX\n"), gzip.compress(b"no R")[:-4]],
-    ids=["another kind", "damaged", "cut off"],  # gzip's bytes tell the time
+    ids=["another kind", "damaged", "cut off"],  # gzip's bytes contain the time
 )
 def test_a_bad_rda_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     pytest.importorskip("rdata")
@@ -168,7 +168,7 @@ def test_the_real_letter_is_whole(prepare: Prepare) -> None:
 
 @pytest.fixture
 def small_fashion(tmp_path: Path) -> Path:
-    """A folder like that of Fashion-MNIST, plain files, 60 training and 20 test images of 6 x 5."""
+    """A folder like Fashion-MNIST's: plain files, 60 training and 20 test images of 6 x 5."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "fashion"
     folder.mkdir()
@@ -270,4 +270,4 @@ def test_debians_fashion_mnist_is_whole(prepare: Prepare) -> None:
     assert dataset.input_shape == (1, 28, 28)
     assert list(np.bincount(test.labels)) == [1000] * 10
     pixels = np.concatenate([train.inputs, validation.inputs])
-    assert round(float(pixels.mean()), 2) == 72.94  # 0.2860 * 255, the value that everybody prints
+    assert round(float(pixels.mean()), 2) == 72.94  # 0.2860 * 255, the usual published value

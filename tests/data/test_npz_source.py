@@ -1,4 +1,4 @@
-"""Arrays of an npz file: what good ones become, and one line for every bad one."""
+"""Arrays of an npz file: what valid ones become, and one line for every bad one."""
 
 import zipfile
 from pathlib import Path
@@ -202,7 +202,7 @@ def test_bad_arrays_are_refused_in_one_line(save_npz: SaveNpz, arrays: dict[str,
 def test_an_npz_that_cannot_be_unpacked_is_refused_in_one_line(save_npz: SaveNpz, place: int, value: int) -> None:
     path = save_npz()
     whole = bytearray(path.read_bytes())
-    whole[whole.find(b"PK\x01\x02") + place] = value  # in the directory at the end, of the first member
+    whole[whole.find(b"PK\x01\x02") + place] = value  # in the first member's entry of the directory at the end
     path.write_bytes(whole)
     refuse("npz", path, "is truncated or damaged")
 

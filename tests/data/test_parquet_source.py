@@ -1,4 +1,4 @@
-"""Columns of a parquet file: labels that are none, names that stand twice, and pandas' row index."""
+"""Columns of a parquet file: invalid labels, duplicate names, and pandas' row index."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""New rows are read into exactly what training saw, whatever file they come in."""
+"""New rows are read exactly as in training, whatever file they come in."""
 
 import re
 import struct

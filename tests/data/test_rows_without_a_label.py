@@ -1,4 +1,4 @@
-"""Rows whose label nobody knows: where they go, how files say it, and that the teacher alone teaches them."""
+"""Rows with an unknown label: where they go, how files mark them, and that only the teacher teaches them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ FOLDS = [None, Fold(3, 0), Fold(3, 2), Fold(3)]
 def test_they_are_all_trained_on_but_those_that_equal_a_row_kept_for_validation_or_test(
     raw: RawTable, validation: float, test: float, seed: int, fold: Fold | None, more: int
 ) -> None:
-    """And the other rows are dealt as they are without them."""
+    """The other rows are dealt as they are without them."""
     alone = split_or_skip(raw, validation, test, seed, fold)
     copies = raw.frame.iloc[np.random.default_rng(seed).integers(0, raw.rows, more)]
     new = pd.DataFrame({"value": np.arange(more) + 10_000, "other": np.zeros(more)})
@@ -132,7 +132,7 @@ def test_the_teacher_and_students_without_one_learn_from_the_others_alone(
     assert all(UNLABELLED not in batch.labels for batch in alone.batches.epoch(1))
     for run in (taught, alone):
         reports = [run.next_epoch().report for _ in range(3)]
-        assert reports[-1]["val/accuracy"] > 0.5  # of four classes
+        assert reports[-1]["val/accuracy"] > 0.5  # with four classes
 
 
 @pytest.mark.parametrize("rest", ["hidden", "unlabelled"])

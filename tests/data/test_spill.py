@@ -1,4 +1,4 @@
-"""Images that need not fit into memory: in files without a name while they are built, and mapped afterwards."""
+"""Images that need not fit into memory: in unnamed files while being built, and mapped afterwards."""
 
 import os
 import tracemalloc

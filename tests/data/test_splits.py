@@ -1,4 +1,4 @@
-"""Properties of the splits that no data set may break."""
+"""Properties of the splits that hold for any data set."""
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def test_shares_of_many_small_classes_add_up() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_row_that_is_more_often_there_than_a_split_is_large_stays_in_training(seed: int) -> None:
-    """Half of a class are copies of one row; test and validation would be that row and nothing else of the class."""
+    """Half of a class are copies of one row, which would otherwise fill test and validation for that class."""
     value = np.r_[np.zeros(50, dtype=int), np.arange(1, 151)]
     labels = np.r_[np.zeros(100, dtype=int), np.ones(100, dtype=int)]
     raw = RawTable(frame=pd.DataFrame({"value": value}), labels=labels, classes=("a", "b"), where="made up")

@@ -1,4 +1,4 @@
-"""Columns become features by what training alone says, and the encoder survives JSON."""
+"""Columns become features by statistics of training alone, and the encoder survives JSON."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What looks odd in data, and can be used all the same, is said."""
+"""Data that look odd but are usable are reported."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The examples of docs/your_own_parts.md, as somebody would write them down, and the first of them on little data."""
+"""The examples of docs/your_own_parts.md as a user would write them, and the first of them on little data."""
 
 import sys
 import tomllib
@@ -14,7 +14,7 @@ from distill_tune.distillation.preparation.prepare import Preparation, prepare
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the page's own modules and a space, on the module path."""
+    """A folder with the page's custom modules and a space, on the module path."""
     folder = tmp_path_factory.mktemp("own_parts")
     for name in ("my_parts.py", "my_space.toml", "my_images.py"):
         (folder / name).write_text(code_block("docs/your_own_parts.md", name))

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class Middle:
-    """Stands for an Optuna trial: the names that it is told to choose, else the middle of everything."""
+    """Stands for an Optuna trial: picks the names it is given, else the middle of everything."""
 
     def __init__(self, *chosen: str):
         self._chosen = chosen

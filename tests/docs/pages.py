@@ -22,7 +22,7 @@ def pages() -> list[str]:
 
 @cache
 def tables_under_headings(page: str) -> dict[str, list[Cells]]:
-    """Heading to the rows of the tables below it, each a dictionary by the table's head."""
+    """Map each heading to the rows of the tables below it, as dictionaries by column."""
     found: dict[str, list[Cells]] = {}
     heading, head = "", None
     for line in without_code(read(page)).splitlines():
@@ -40,7 +40,7 @@ def tables_under_headings(page: str) -> dict[str, list[Cells]]:
 
 
 def rows_of(page: str, heading: str, head: str) -> list[Cells]:
-    """The rows below a heading of those tables that have such a column."""
+    """The rows of the tables below a heading that have this column."""
     return [row for row in tables_under_headings(page)[heading] if head in row]
 
 
@@ -61,7 +61,7 @@ def first_name(cell: str) -> str:
 
 
 def code_block(page: str, name: str) -> str:
-    """The fenced block of a page that opens with a comment of this file's name."""
+    """The fenced block of a page that opens with a comment naming this file."""
     (block,) = re.findall(rf"^```\w+\n(# {re.escape(name)}\n.*?)^```", read(page), flags=re.MULTILINE | re.DOTALL)
     return str(block)
 

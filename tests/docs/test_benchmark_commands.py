@@ -1,4 +1,4 @@
-"""Every command of a benchmark that a page names: its script is there, and takes the options and the names given."""
+"""Every benchmark command on a page: its script exists, and takes the given options and names."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ from pages import PROJECT
 BENCHMARKS = PROJECT / "benchmarks"
 SPOKEN_OF = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), *sorted(BENCHMARKS.glob("*.py"))]
 COMMAND = re.compile(r"benchmarks/(\w+)\.py((?:\s+(?:\[?--?[\w-]+|\"[^\"`\n]+\"|[\w.='/\[\]-]+\]?))*)")
-"""A script and what follows it, up to what no argument can be."""
+"""A script and its arguments, up to what no argument can be."""
 WITHIN_CODE = re.compile(
     r"`(?:\.venv/bin/python )?(benchmarks/[^`]+)`|^ {4}(?:\.venv/bin/python )?(benchmarks/.*)$", re.M
 )
@@ -30,7 +30,7 @@ def commands() -> list[tuple[str, str, str]]:
 
 @cache
 def literals(script: str) -> frozenset[str]:
-    """Every string in a script, and in those beside it that it imports."""
+    """Every string in a script and in the sibling scripts that it imports."""
     tree = ast.parse((BENCHMARKS / f"{script}.py").read_text())
     own = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     beside = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}

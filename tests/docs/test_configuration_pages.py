@@ -1,4 +1,4 @@
-"""The pages of the configuration say what the code does: every section, key, option, default, bound and range."""
+"""The configuration pages match the code: every section, key, option, default, bound and range."""
 
 import importlib
 import re
@@ -26,7 +26,7 @@ DOCS = [page for page in pages() if page.startswith("docs/")]
 
 @dataclass(frozen=True)
 class Part:
-    """A section, or the options of a registered entry, as the code has it."""
+    """A section, or the options of a registered entry, as defined in the code."""
 
     heading: str
     model: type[Options]

@@ -1,4 +1,4 @@
-"""Links of all pages lead somewhere, their commands are understood, and their TOML is a space."""
+"""The links of all pages resolve, their commands parse, and their TOML is a valid space."""
 
 import importlib
 import re
@@ -28,7 +28,7 @@ def test_links_between_files_lead_somewhere(page: str) -> None:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The words of every `python -m distill_tune.NAME ...` in code; in a sentence, the bare name is no command."""
+    """The words of every `python -m distill_tune.NAME ...` in code; a bare name in a sentence is no command."""
     text = read(page)
     indented = [line for line in text.splitlines() if line.startswith("    ")]
     fenced = [line for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]

@@ -1,4 +1,4 @@
-"""What docs/your_own_parts.md says of one's own parts is so, and its examples, of a table and of images, run."""
+"""docs/your_own_parts.md is right about custom parts, and its table and image examples run."""
 
 import importlib
 import sys
@@ -50,12 +50,12 @@ def test_what_a_source_must_give_is_told_from_what_it_may_leave_out(made: type) 
     assert required == bare
 
 
-# The example of a table
+# The table example
 
 
 @pytest.fixture(scope="module")
 def trained(own_space: Space, preparation: Preparation) -> dict[tuple[str, str], list[Report]]:
-    """Family and loss to the reports of each epoch."""
+    """Map family and loss to the reports of each epoch."""
     found = {}
     families, losses = (own_space.ranges[path].corners() for path in [("student", "family"), ("loss", "kind")])
     for chosen in product(families, losses):
@@ -92,13 +92,13 @@ def test_parameters_of_ones_own_parts_exist_only_where_they_are_chosen(own_space
     assert not any("my_parts" in name for name in other)
 
 
-# The example of images
+# The image example
 
 
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
-    """The page's space of images, with its module on the path, short."""
-    torch.set_num_threads(1)  # tensors are small, and a second thread waits for the first more than it helps
+    """The page's image space, shortened, with its module on the path."""
+    torch.set_num_threads(1)  # tensors are small, so a second thread costs more than it helps
     (tmp_path / "my_images.py").write_text(code_block(PAGE, "my_images.py"))
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("my_images", None)

@@ -1,4 +1,4 @@
-"""The scheduler that docs/your_own_parts.md shows decides in a search, played through without Ray."""
+"""The scheduler in docs/your_own_parts.md makes decisions in a search, played through without Ray."""
 
 import sys
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def conductor(tmp_path: Path) -> Iterator[Conductor]:
 
 
 def passes(conductor: Conductor, accuracy: float, epoch: int = 1) -> bool:
-    """Whether a new trial with this accuracy goes on; it ends where it does not."""
+    """Whether a new trial with this accuracy continues; if not, it is ended."""
     proposal = conductor.propose()
     assert isinstance(proposal, Proposal)
     name = proposal.trial_id

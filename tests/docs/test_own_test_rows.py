@@ -1,4 +1,4 @@
-"""The source that docs/data.md shows: rows of one file to learn from, those of another to be tested on."""
+"""The source in docs/data.md: it learns from the rows of one file and is tested on those of another."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from distill_tune.data.inputs import read_inputs
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataConfig]:
-    """The page's source, in a folder with its two files, whose texts are such as pandas takes for gaps too."""
+    """The page's source, in a folder with its two files, whose texts pandas could take for gaps."""
     random = np.random.default_rng(0)
     for name, rows in (("january.csv", 60), ("february.csv", 20)):
         texts = [("NA", "", "x")[row % 3] for row in range(rows)]

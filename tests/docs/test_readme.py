@@ -1,4 +1,4 @@
-"""A new user's first search of their own, as README.md has it, on a table such as it speaks of."""
+"""A new user's first custom search, as in README.md, on a table like the one it describes."""
 
 from pathlib import Path
 

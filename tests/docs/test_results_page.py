@@ -1,4 +1,4 @@
-"""docs/results.md says what a search leaves behind: every field, column, tag, word and exit status, and no other."""
+"""docs/results.md lists exactly the fields, columns, tags, words and exit statuses that a search produces."""
 
 import re
 from collections.abc import Iterator
@@ -43,14 +43,14 @@ OF_THE_LAST_EPOCH = {"best.validation.agreement", "best.validation.corrupted_acc
 
 @pytest.fixture(scope="module")
 def reports(own_space: Space, preparation: Preparation) -> list[Report]:
-    """What one training reports, epoch by epoch."""
+    """The reports of one training, epoch by epoch."""
     config = own_space.at(own_space.suggest(Middle(*OWN)))
     return [epoch.report for epoch in distill(config, Materials.open(preparation.prepared, config), seed=0)]
 
 
 @pytest.fixture(scope="module")
 def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A whole `summary.json`, of one trial that was confirmed in two seeds beside its baselines."""
+    """A whole `summary.json`, with one trial confirmed in two seeds and its baselines."""
     folder = tmp_path_factory.mktemp("result")
     values = own_space.suggest(Middle(*OWN))
     record = TrialRecord(0, "0000", values)
@@ -81,7 +81,7 @@ def document(own_space: Space, preparation: Preparation, tmp_path_factory: pytes
 
 
 def fields_of(document: dict[str, Any]) -> set[str]:
-    """Dotted names of a summary as the page has them: NAME for a baseline's, test blocks once."""
+    """Dotted names of a summary as the page has them: NAME for a baseline, test blocks once."""
     kept = {name: value for name, value in document.items() if name not in ("baselines", "verdict", "baseline_search")}
     blocks = {"best.test": document["best"]["test"]}
     blocks |= {f"baselines.NAME.{key}": each[key] for each in document["baselines"].values() for key in ("test",)}
@@ -101,7 +101,7 @@ def flat(tables: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def fields_of_a_member() -> set[str]:
-    """What is told of each of several teachers beside what is told of one."""
+    """Fields reported only for each of several teachers."""
     members = {"NAME": LoadedTeacher(parameters=1)}
     teacher = LoadedTeacher(1, members=members, mix=Mix({"NAME": 1.0}, "logits"))
     examined = Examination({}, 0.5, {"NAME": 0.5})

@@ -1,4 +1,4 @@
-"""What docs/results.md says of a student's use is done as it stands there, on a table and on images."""
+"""The code in docs/results.md that uses a student runs as written, on a table and on images."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ from distill_tune.export.student_folder import open_student_folder
 
 
 def table(folder: Path) -> dict[str, Any]:
-    """The run of a table with a gap, a category and semicolons, whose rows are the new ones too."""
+    """A run on a table with a gap, a category and semicolons; its rows are the new ones too."""
     rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["height", "width"])
     rows = rows.assign(zone=["a", "b"] * 30, kind=np.arange(60) % 3)
     rows.loc[::7, "width"] = None
@@ -35,7 +35,7 @@ def table(folder: Path) -> dict[str, Any]:
 
 
 def images(folder: Path) -> dict[str, Any]:
-    """The run of scikit-learn's digits; the new rows are noise."""
+    """A run on scikit-learn's digits; the new rows are noise."""
     pixels = np.random.default_rng(0).integers(0, 256, (30, 64))
     pd.DataFrame(pixels).to_csv(folder / "new_rows.csv", index=False)
     return {**IMAGES, "search": {"max_epochs": 1}, "export": {}}
@@ -53,7 +53,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def done(folder: Path, name: str, then: str = "") -> str:
-    """What is printed by a block of the page, written down and run as somebody would."""
+    """The output of a block of the page, saved and run as a user would."""
     (folder / name).write_text(code_block("docs/results.md", name) + then)
     command = [sys.executable, str(folder / name)]
     named = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])}

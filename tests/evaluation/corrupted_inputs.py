@@ -1,4 +1,4 @@
-"""Inputs to be made worse: digits, made-up photographs, rows of a table."""
+"""Inputs to corrupt: digits, made-up photographs, rows of a table."""
 
 from typing import Any
 

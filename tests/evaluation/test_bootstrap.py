@@ -1,4 +1,4 @@
-"""The bootstrap interval: against SciPy and a loop over tables drawn cell by cell, and what it covers."""
+"""The bootstrap interval: against SciPy, against a loop over tables drawn cell by cell, and its coverage."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ Table = NDArray[np.bool_]
 def pair(
     random: np.random.Generator, items: int, seed_luck: float, item_luck: float, own: float, seeds: int = 5
 ) -> tuple[Table, Table, float]:
-    """Two students' results on one set of seeds and items, and the true difference of their accuracies.
+    """Two students' results on the same seeds and items, and the true difference of their accuracies.
 
-    A student is right where quality + luck of the item + luck of the seed + residual > 0, all but quality Gaussian;
-    `own` is what a seed does to each student apart.
+    A student is right if quality + item luck + seed luck + residual > 0, all but the quality Gaussian;
+    `own` scales what a seed does to each student separately.
     """
     common = item_luck * random.standard_normal(items) + seed_luck * random.standard_normal((seeds, 1))
     ours, other = (
@@ -32,7 +32,7 @@ def pair(
 
 
 def coverage(items: int, seed_luck: float, item_luck: float, own: float, seeds: int = 5) -> float:
-    """Share of 400 simulated intervals that hold the true difference."""
+    """Share of 400 simulated intervals that contain the true difference."""
     random, hits = np.random.default_rng(1), 0
     for number in range(400):
         ours, other, truth = pair(random, items, seed_luck, item_luck, own, seeds)
@@ -52,7 +52,7 @@ def test_the_interval_covers_the_true_difference_whichever_luck_rules(
 
 
 def test_percentiles_of_the_same_resamples_would_not_cover() -> None:
-    """The reason for the errors: where the luck of five seeds rules, and where neither luck does."""
+    """Why the errors are needed: with five seeds' luck dominant, and with neither luck."""
     for own, low, high in [(0.5, 0.0, 0.9), (0.0, 0.985, 1.0)]:
         random, hits = np.random.default_rng(1), 0
         for number in range(400):
@@ -63,12 +63,12 @@ def test_percentiles_of_the_same_resamples_would_not_cover() -> None:
 
 
 def test_two_seeds_leave_a_known_gap_in_the_coverage() -> None:
-    """Half of the resamples have one of them alone; `bootstrap.py` says so."""
+    """Half of the resamples contain only one of them, as `bootstrap.py` says."""
     assert 0.82 <= coverage(250, 0.0, 0.0, 0.2, seeds=2) <= 0.92
 
 
 def test_it_is_the_interval_of_tables_drawn_cell_by_cell() -> None:
-    """The definition in a loop, without weights, kinds of items or blocks."""
+    """The definition as a loop, without weights, kinds of items or blocks."""
     ours, other, _ = pair(np.random.default_rng(2), 120, 0.1, 1.0, 0.3, seeds=4)
     table = ours.astype(np.float64) - other
     random, distances = np.random.default_rng(3), []
@@ -99,7 +99,7 @@ def test_seeds_that_are_all_alike_are_the_bootstrap_of_one_sample() -> None:
 
 
 def test_what_is_drawn_in_blocks_is_one_sample_of_resamples() -> None:
-    """Of many seeds nearly every item is of its own kind, and the resamples do not fit into one block."""
+    """With many seeds, nearly every item is its own kind, and the resamples do not fit into one block."""
     table = np.random.default_rng(7).integers(-1, 2, (12, 2000)).astype(float)
     means, errors = resampled(table, 2500, np.random.default_rng(8))
     assert means.shape == errors.shape == (2500,)
@@ -130,7 +130,7 @@ def test_two_that_answer_alike_differ_by_what_the_test_set_cannot_show() -> None
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_few_items_that_differ_give_an_interval_of_a_few_items(count: int) -> None:
-    """Some resamples have none of them, and no error to be measured in."""
+    """Some resamples contain none of them, and no error to measure in."""
     ours, other = np.ones((5, 360), dtype=bool), np.ones((5, 360), dtype=bool)
     other[:, :count] = False
     interval = bootstrap_difference(ours, other)

@@ -1,4 +1,4 @@
-"""Temperature scaling, against a slow search of the definition and against classifiers whose temperature is known."""
+"""Temperature scaling, against a slow search by the definition and classifiers of known temperature."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ Labels = NDArray[np.int64]
 
 
 def calibrated(seed: int, samples: int = 4000, classes: int = 5, scale: float = 2.0) -> tuple[Floats, Labels]:
-    """Logits, and labels drawn from exactly the probabilities that they stand for."""
+    """Logits, and labels drawn from exactly their probabilities."""
     random = np.random.default_rng(seed)
     logits = scale * random.standard_normal((samples, classes))
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -23,7 +23,7 @@ def calibrated(seed: int, samples: int = 4000, classes: int = 5, scale: float = 
 
 
 def slow_fit(logits: Floats, labels: Labels) -> float:
-    """The best of many temperatures, by the likelihood itself."""
+    """The best of many temperatures, by likelihood."""
     tried = np.exp(np.linspace(np.log(0.05), np.log(20), 3000))
     nlls = []
     for temperature in tried:

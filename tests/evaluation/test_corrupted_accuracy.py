@@ -1,4 +1,4 @@
-"""The accuracy under corruptions: of which samples, in which ways, and that it is harder."""
+"""Accuracy under corruptions: of which samples, in which ways, and that it is lower."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -81,7 +81,7 @@ def test_it_is_known_beforehand_how_often_a_student_will_be_asked(kind: str) -> 
 @pytest.mark.parametrize("count", [1, 5, 100, 200])
 @pytest.mark.parametrize("most", [64, 150, 10_000])
 def test_samples_dealt_out_meet_every_corruption_about_equally_often(count: int, most: int) -> None:
-    """The place of a sample says who it is; a corruption that is told by its mark says what was done to it."""
+    """The labels are the samples' positions, so that they identify the samples."""
     inputs = INPUTS["digits"][:count]
     worse, labels = dealt_out(inputs, np.arange(count), most)
     ways = 3 * len(corruptions_for(inputs.ndim))
@@ -114,7 +114,7 @@ def test_a_higher_severity_is_harder_for_a_decent_classifier_and_none_is_hopeles
 
 @cache
 def a_decent_classifier() -> tuple[Array, Array, Callable[[Array], Array]]:
-    """Digits, their labels, and the nearest of the first 600 as a classifier of the others."""
+    """Digits, their labels, and a nearest-neighbour classifier on the first 600."""
     digits = load_digits()
     images, labels = digits.images[:, None].astype(np.uint8), digits.target
 

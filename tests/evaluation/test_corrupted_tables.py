@@ -1,4 +1,4 @@
-"""What corruptions make of a table's rows are rows that its encoder could have made, gaps and categories included."""
+"""Corrupted table rows are rows that the encoder could have made, gaps and categories included."""
 
 from collections.abc import Callable
 from functools import partial
@@ -58,7 +58,7 @@ def feature(rows: Array, name: str) -> Array:
 
 
 def decoded(rows: Array) -> pd.DataFrame:
-    """The table of which the encoder would make these rows; `"?"` is what training has not seen."""
+    """The table that the encoder would turn into these rows; `"?"` is a category unseen in training."""
     frame = {}
     for number in ENCODER.numbers:
         frame[number.name] = feature(rows, number.name) * number.std + number.mean
@@ -73,7 +73,7 @@ def decoded(rows: Array) -> pd.DataFrame:
 
 
 def assert_encoded(rows: Array) -> None:
-    """The encoder could have made these rows."""
+    """Check that the encoder could have made these rows."""
     np.testing.assert_allclose(ENCODER.transform(decoded(rows)), rows, atol=1e-5)
 
 
@@ -95,7 +95,7 @@ def test_worsened_rows_are_such_as_the_encoder_makes(name: str, severity: int) -
 
 @every_severity
 def test_missing_values_are_encoded_as_real_gaps_are(severity: int) -> None:
-    """Done again from the table itself: the values that are gone are taken out of it, and it is encoded."""
+    """Recomputed from the table: the missing values are removed from it, and it is encoded again."""
     rows = worse("missing", severity)
     with_holes, gone = FRAME.astype(object), {}
     gone["height"] = feature(rows, "height") == 0
@@ -133,7 +133,7 @@ def test_a_value_is_swapped_with_all_of_its_features(severity: int) -> None:
 
 
 GOLDEN = {"drift": -338.18643406745, "missing": 28.742341867064, "noise": 35.298735254986, "swap": 20.849104566679}
-"""A mean over the numbers, each times its place, as it was before rows had a layout."""
+"""Mean of the values, each times its index, from before rows had a layout."""
 
 
 @every_corruption
@@ -152,7 +152,7 @@ def test_categories_alone_are_only_lost_and_swapped() -> None:
     rows, layout = encoder.transform(frame), Layout.of_encoder(encoder.to_dict())
     assert set(corruptions_for(rows.ndim, layout)) == {"missing", "swap"}
     inputs, _ = dealt_out(rows, np.arange(len(rows)), layout=layout)
-    assert (inputs[:, :4].sum(1) == 1).all()  # the city, or that there is none
+    assert (inputs[:, :4].sum(1) == 1).all()  # a city, or the mark that it is missing
 
 
 # In a search
@@ -160,7 +160,7 @@ def test_categories_alone_are_only_lost_and_swapped() -> None:
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
-    """On a file of such people, of whom the tall ones of two cities are one class."""
+    """A space on a file of such people, in which the tall ones of two cities are one class."""
     path = tmp_path_factory.mktemp("people") / "people.csv"
     tall = (FRAME["height"] > 170) & FRAME["city"].isin(["x", "y"])
     FRAME.assign(kind=np.where(tall, "one", "other")).to_csv(path, index=False)
@@ -180,7 +180,7 @@ def test_trials_meet_rows_that_the_encoder_could_have_made(
     assert corrupted is not None
     rows = corrupted[0].numpy()
     assert set(np.unique(rows[:, dataset.layout.numbers :])) == {0.0, 1.0}
-    assert (rows[rows[:, 2] == 1, 1] == 0).all()  # who has no age has the mean of all
+    assert (rows[rows[:, 2] == 1, 1] == 0).all()  # a missing age is encoded as the mean
 
 
 def test_the_examination_knows_numbers_from_categories(

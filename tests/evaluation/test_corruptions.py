@@ -1,4 +1,4 @@
-"""Contract of every corruption."""
+"""The contract of every corruption."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each corruption does what its name says, as much as its severity says."""
+"""Each corruption does what its name says, as strongly as its severity says."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_pixelate_is_the_mean_of_whole_blocks_where_they_divide_the_side() -> No
     image = RANDOM.integers(256, size=(4, 2, 20, 40)).astype(np.uint8)
     blocks = corruption("pixelate").apply(image, 3, 0)  # 0.4: 8 and 16 blocks of 2.5 pixels
     assert np.array_equal(blocks[..., 0:2], np.repeat(blocks[..., 0:1], 2, axis=-1))
-    coarse = image.reshape(4, 2, 4, 5, 8, 5).mean((3, 5))  # two blocks have five pixels
+    coarse = image.reshape(4, 2, 4, 5, 8, 5).mean((3, 5))  # two blocks span five pixels
     np.testing.assert_allclose(blocks.reshape(4, 2, 4, 5, 8, 5).mean((3, 5)), coarse, atol=0.5)
 
 

@@ -1,4 +1,4 @@
-"""The examination of many samples over many classes: the figures of whole matrices, in the memory of a few."""
+"""Examining many samples of many classes: the figures of whole matrices, in the memory of a few."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def peak_bytes() -> Iterator[list[int]]:
 
 
 def whole(logits: Any, labels: Any, teacher: Any) -> dict[str, float]:
-    """The definitions, on whole matrices in float64."""
+    """The metrics by definition, on whole matrices in float64."""
     logs, rows = log_softmax(logits.astype(np.float64), axis=1), np.arange(len(labels))
     taught = log_softmax(teacher.astype(np.float64), axis=1)
     distance = np.exp(logs)
@@ -68,7 +68,7 @@ def test_portions_change_no_digit(classes: int, kind: str) -> None:
     random, samples = np.random.default_rng(classes), 150_000 // classes + 3
     logits, teacher = (3 * random.standard_normal((2, samples, classes))).astype(kind)
     labels = random.integers(classes, size=samples)
-    labels[: samples // 2] = logits[: samples // 2].argmax(1)  # half of them right, so that there is a temperature
+    labels[: samples // 2] = logits[: samples // 2].argmax(1)  # half are right, so that a temperature exists
     expected = whole(logits, labels, teacher)
     assert metrics.nll(logits, labels) == expected["nll"]
     assert metrics.brier(logits, labels) == expected["brier"]
@@ -78,7 +78,7 @@ def test_portions_change_no_digit(classes: int, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def examined(ready: Callable[[Space], tuple[Config, Any]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Untrained students on data of 200 classes, and what the examination takes at its most."""
+    """Untrained students examined on data of 200 classes, and the examination's peak memory."""
     space = run_space(data={"blobs": BLOBS, "test": 0.4}, teacher={"train": {"epochs": 1}})
     config, preparation = ready(space)
     dataset, folder = preparation.dataset, tmp_path_factory.mktemp("weights")

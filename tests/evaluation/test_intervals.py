@@ -1,4 +1,4 @@
-"""Intervals: what they cover, what they do at the edges, and the word for them."""
+"""Intervals: their coverage, their edge cases, and the word for them."""
 
 import numpy as np
 import pytest
@@ -22,10 +22,10 @@ def tables(
     item_luck: float,
     own: float = 0.0,
 ) -> tuple[list[Table], list[float]]:
-    """Results of students on one set of seeds and items, and the true accuracy of each student.
+    """Results of students on the same seeds and items, and the true accuracy of each student.
 
-    A student is right where quality + luck of the item + luck of the seed + residual > 0, all but quality
-    Gaussian; `own` is what a seed does to each student apart.
+    A student is right if quality + item luck + seed luck + residual > 0, all but the quality
+    Gaussian; `own` scales what a seed does to each student separately.
     """
     items = item_luck * random.standard_normal(ITEMS)
     seeds = seed_luck * random.standard_normal((SEEDS, 1))
@@ -38,7 +38,7 @@ def tables(
 
 
 def coverage(accuracy: float, seed_luck: float, item_luck: float) -> float:
-    """Share of 1500 simulated intervals that hold the true `accuracy`."""
+    """Share of 1500 simulated intervals that contain the true `accuracy`."""
     random = np.random.default_rng(0)
     quality = float(stats.norm.ppf(accuracy)) * (1 + seed_luck**2 + item_luck**2) ** 0.5
     intervals = [mean_interval(tables(random, (quality,), seed_luck, item_luck)[0][0]) for _ in range(1500)]
@@ -55,7 +55,7 @@ def test_the_interval_of_an_accuracy_covers_the_true_one(accuracy: float, seed_l
 
 
 def test_seeds_that_differ_by_many_points_leave_a_known_gap_in_the_coverage() -> None:
-    """Of five draws from a lopsided distribution, which no formula mends; `intervals.py` says so."""
+    """Five draws from a lopsided distribution, which no formula mends, as `intervals.py` says."""
     assert 0.9 <= coverage(0.93, 0.5, 0.0) <= 0.95
 
 
@@ -210,7 +210,7 @@ def test_students_that_answer_alike_have_a_p_value_of_1_and_opposite_ones_nearly
 
 @pytest.mark.parametrize("seeds", [2, 3, 4])
 def test_few_seeds_are_covered_too_where_their_luck_rules(seeds: int) -> None:
-    """Welch and Satterthwaite's degrees alone cover 89 % of two there, and beat by luck in 5 %."""
+    """Welch-Satterthwaite degrees alone cover 89 % with two seeds, and say BEATS by luck in 5 %."""
     random, hits, wrong = np.random.default_rng(13), 0, 0
     for _ in range(1000):
         common = random.standard_normal(2000)

@@ -1,4 +1,4 @@
-"""Latency is measured on one thread, in evaluation mode, and leaves everything as it was."""
+"""Latency is measured on one thread, in evaluation mode, and leaves everything unchanged."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SEEN: list[tuple[torch.dtype, tuple[int, ...], int, bool, bool]] = []
 
 
 class Watching(nn.Module):
-    """Notes how it is called."""
+    """Records how it is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class PartlyScripted(nn.Module):
 @pytest.mark.parametrize("made", [lambda: torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU())), PartlyScripted])
 def test_torchscript_of_which_another_has_just_been_trained_is_measured(made: Callable[[], nn.Module]) -> None:
     trained, other = made(), made()
-    for _ in range(3):  # from the second pass on, all of its kind run what has been made of the first for gradients
+    for _ in range(3):  # from the second pass on, all of its kind run what was optimised for gradients in the first
         trained(torch.randn(20, 4)).sum().backward()
     assert latency_ms(other, (4,), False, repeats=5) > 0
     assert not torch.is_inference_mode_enabled()

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and slow versions that were written from the papers."""
+"""Metrics, against scikit-learn and slow versions written from the papers."""
 
 import numpy as np
 import pytest

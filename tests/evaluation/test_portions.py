@@ -55,7 +55,7 @@ def test_a_look_is_timed_at_all_that_it_is_given_so_that_its_seconds_can_be_divi
 def test_a_torchscript_student_that_has_just_been_trained_predicts() -> None:
     network: nn.Module = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
     rows = torch.randn(20, 4)
-    for _ in range(3):  # from the second pass on, TorchScript runs what it has made of the first for gradients
+    for _ in range(3):  # from the second pass on, TorchScript runs what it optimised for gradients in the first
         network(rows).sum().backward()
     logits = predict_logits(network, rows.numpy())
     np.testing.assert_allclose(logits, network(rows).detach().numpy(), rtol=1e-6)

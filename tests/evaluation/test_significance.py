@@ -1,4 +1,4 @@
-"""McNemar's exact test and Holm's correction, against sums of the definition, published figures and simulations."""
+"""McNemar's exact test and Holm's correction, against sums by definition, published figures and simulations."""
 
 from fractions import Fraction
 from math import comb
@@ -16,14 +16,14 @@ Answers = NDArray[np.bool_]
 
 
 def answers(both: int, only_ours: int, only_other: int, neither: int) -> tuple[Answers, Answers]:
-    """Two classifiers' hits, with so many items of each kind."""
+    """Two classifiers' hits, with this many items of each kind."""
     ours = np.repeat([True, True, False, False], [both, only_ours, only_other, neither])
     other = np.repeat([True, False, True, False], [both, only_ours, only_other, neither])
     return ours, other
 
 
 def by_hand(b: int, c: int) -> float:
-    """The sum itself, in exact fractions."""
+    """The sum by definition, in exact fractions."""
     tail = sum(Fraction(comb(b + c, k), 2 ** (b + c)) for k in range(min(b, c) + 1))
     return float(min(Fraction(1), 2 * tail))
 
@@ -61,7 +61,7 @@ def test_seeds_are_pooled_by_twice_the_median() -> None:
 
 @pytest.mark.parametrize("shared", [0.0, 0.7, 1.0])
 def test_of_equally_good_ones_at_most_a_twentieth_is_told_apart_however_alike_the_seeds(shared: float) -> None:
-    """Items that both configurations find as hard; a part of the luck on an item is the same in every seed."""
+    """Items are equally hard for both configurations; seeds share a part of the luck on each item."""
     random = np.random.default_rng(0)
     told_apart = []
     for _ in range(400):
@@ -85,7 +85,7 @@ def test_unpaired_results_are_refused(shapes: tuple[tuple[int, ...], tuple[int, 
 
 
 def test_holm_on_the_textbook_example() -> None:
-    """Four p-values; those of R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    """Four p-values, against R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
     found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert found == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     assert list(found) == ["a", "b", "c", "d"]
@@ -100,7 +100,7 @@ def test_holm_of_few(given_: dict[str, float], expected: dict[str, float]) -> No
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_rejects_what_stepping_down_rejects(values: list[float]) -> None:
-    """The procedure as Holm wrote it, at several levels."""
+    """Holm's procedure as he wrote it, at several levels."""
     corrected = holm({str(i): p for i, p in enumerate(values)})
     for level in (0.01, 0.05, 0.3):
         rejected, order = set(), sorted(range(len(values)), key=lambda i: values[i])

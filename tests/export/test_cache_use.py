@@ -1,4 +1,4 @@
-"""Who is at work on a shared cache, and where nobody can say so."""
+"""Which programs use a shared cache, even if no lock can be made in it."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_of_two_programs_none_is_alone_and_the_last_takes_away_what_was_made_for
 def test_a_cache_of_another_users_in_which_no_lock_can_be_made_is_used_without_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Permissions hold for everybody but root, who may run this."""
+    """Denied artificially, since permissions do not bind root, who may run this."""
     opened = os.open
 
     def denied(path: Any, flags: int, *mode: int) -> int:

@@ -1,4 +1,4 @@
-"""The model card, and the sentences that the end of a search shares with it."""
+"""The model card, and the sentences that it shares with the end of a search."""
 
 import html
 import json
@@ -34,7 +34,7 @@ def verdict(word: str = "BEATS", holm: float = 0.0412) -> dict[str, Any]:
 def summary(
     verdicts: dict[str, dict[str, Any]], bias: float | None = 0.0042, objective: str = "val/accuracy", epochs: int = 27
 ) -> dict[str, Any]:
-    """Of a finished search, as much as is told of it."""
+    """The parts of a finished search's summary that the card reports."""
     search = {"objectives": [objective], "max_epochs": 27}
     config = {"data": {}, "search": search, "student": {"family": "mlp", "init": "default"}}
     config |= {"loss": {"kind": "labels"}, "optim": {"learning_rate": 0.01, "weight_decay": 0.0}}

@@ -1,4 +1,4 @@
-"""A student as a program of its own says what the student says, in every format; what cannot be written is named."""
+"""A student's program answers as the student does, in every format; what cannot be written is named."""
 
 import gc
 import sys
@@ -64,7 +64,7 @@ def test_a_folder_has_one_file_of_each_format(written: tuple[Path, nn.Module, An
 
 
 class Undecided(nn.Module):
-    """Looks at its inputs to decide what to do, which no graph can."""
+    """Decides what to do by its inputs, which no graph can."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Undecided(nn.Module):
 
 
 class Forgetful(nn.Module):
-    """Says something else each time, by a count that a graph keeps as it was."""
+    """Answers differently each time, by a count that a graph freezes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def test_only_the_formats_that_are_asked_for_are_written_and_no_other_is_missed(
 
 
 class Halved(nn.Linear):
-    """Its logits are of half precision."""
+    """Returns logits in half precision."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return super().forward(inputs).bfloat16()
@@ -121,7 +121,7 @@ def test_a_network_that_no_graph_can_hold_has_no_programs_and_it_is_said_why(
 
 
 class Unwilling(nn.Module):
-    """Does not let itself be exported, in a way of its own."""
+    """Refuses to be exported, by raising what it is given."""
 
     def __init__(self, refusal: BaseException) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ def test_a_program_that_says_something_else_is_left_out(tmp_path: Path) -> None:
 def test_without_the_package_that_writes_it_a_program_is_left_out_and_without_the_one_that_runs_it_it_is_not_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, left_out: dict[str, str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, package, None)  # as if not installed
     assert write_programs(tmp_path, nn.Linear(3, 2).eval(), some((3,), 4), FORMATS.names) == left_out
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({*FILES} - {*left_out})
 
@@ -184,7 +184,7 @@ def test_the_exporter_is_not_loaded_for_formats_that_are_not_asked_for_or_cannot
 
 
 class Looking(nn.Module):
-    """Remembers whether garbage was collected while it was run."""
+    """Records whether garbage collection was enabled while it ran."""
 
     def __init__(self) -> None:
         super().__init__()

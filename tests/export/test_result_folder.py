@@ -164,7 +164,7 @@ def test_a_refusal_leaves_what_others_have_put_there_meanwhile(tmp_path: Path) -
 
 def test_a_refusal_leaves_what_another_program_at_work_may_have_found(tmp_path: Path) -> None:
     ours, cache = "data-1", tmp_path / SHARED_CACHE
-    with nothing_left_on_refusal(tmp_path):  # of the other program
+    with nothing_left_on_refusal(tmp_path):  # another program's
         with pytest.raises(DataError):
             refused_after_making(tmp_path, ours)
         assert (cache / ours / "train.arrow").exists()
@@ -184,7 +184,7 @@ def test_what_a_program_uses_longer_than_it_prepares_is_not_deleted_under_it(tmp
 
 
 def test_programs_that_come_and_go_never_lose_what_they_have_found(tmp_path: Path) -> None:
-    """Each makes what is not there, and is refused while others may have begun to use it."""
+    """Each makes what is missing, and is refused while others may have begun to use it."""
     storage, lost = tmp_path / "results", list[int]()
 
     def come_and_go(number: int) -> None:
@@ -202,7 +202,7 @@ def test_programs_that_come_and_go_never_lose_what_they_have_found(tmp_path: Pat
 
 
 def test_a_disk_that_is_full_takes_nothing_that_is_whole(tmp_path: Path) -> None:
-    """Its owner makes room, and begins again with the teacher that took hours."""
+    """Its owner makes room, and starts again with the teacher that took hours."""
     teacher = tmp_path / SHARED_CACHE / "teacher-1" / "teacher.safetensors"
 
     def run_full() -> None:
@@ -251,10 +251,10 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_what_another_program_is_at_work_on_may_go_while_a_folder_is_linked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as the views of another augmentation, which have just been put in their place."""
+    """For example, views of another augmentation, which have just been moved into place."""
     source, link = tmp_path / "teacher-1", Path.hardlink_to
     hidden = [source / f".new-{number}" for number in range(20)]
-    for folder in (*hidden[:10], source / "views-1", *hidden[10:]):  # file systems list them in some order
+    for folder in (*hidden[:10], source / "views-1", *hidden[10:]):  # file systems list them in no set order
         folder.mkdir(parents=True)
         (folder / "train.arrow").write_text("logits")
 

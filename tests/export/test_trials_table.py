@@ -1,4 +1,4 @@
-"""What `trials.parquet` can hold: whatever a choice may be of."""
+"""What `trials.parquet` can hold: choices among values of any kind."""
 
 from pathlib import Path
 from typing import Any

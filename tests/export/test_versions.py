@@ -1,4 +1,4 @@
-"""The versions that a result says it was made with."""
+"""The versions that a result records."""
 
 import PIL
 

@@ -1,9 +1,9 @@
-"""One thread: tensors here are small, and a second thread waits for the first more than it helps."""
+"""One thread: tensors here are small, so a second thread costs more than it helps."""
 
 import pytest
 import torch
 
-# So that what fails there is shown in full.
+# So that failures there are shown in full.
 pytest.register_assert_rewrite("huggingface_models", "keras_models", "loaded_teachers", "onnx_models")
 
 

@@ -1,4 +1,4 @@
-"""Models of transformers, saved to folders, and teachers that are loaded from them."""
+"""Saved transformers models, and teachers that are loaded from them."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.2, 0.1]
 def load(
     path: Path | str, data_spec: DataSpec = IMAGES, said: list[str] | None = None, **options: Any
 ) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     config = TeacherConfig(source="huggingface", path=str(path), huggingface=options)  # type: ignore[call-arg]
     return loaded_from(config, data_spec, Path(), (lambda line: None) if said is None else said.append)
 
@@ -46,7 +46,7 @@ def resnet(folder: Path, **changes: Any) -> Any:
 
 
 def written(model: Any, folder: Path) -> Any:
-    """In eval mode, with weights far from those that it began with."""
+    """Save and return the model, in eval mode, with weights far from the initial ones."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

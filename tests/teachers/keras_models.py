@@ -1,4 +1,4 @@
-"""Keras models, saved to files, and teachers that are loaded from them."""
+"""Saved Keras models, and teachers that are loaded from them."""
 
 import os
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Layers = list[Any]
 
 
 def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     config = TeacherConfig(source="keras", path=str(path), **table)
     return loaded_from(config, data_spec, path.parent, said)
 
@@ -70,7 +70,7 @@ ENDINGS: dict[str, Callable[[], Layers]] = {
 
 
 def made(make: Any, body: Callable[[], Layers], shape: tuple[int, ...], ending: str, path: Path) -> Any:
-    """A saved model with weights and statistics that are no defaults."""
+    """Save and return a model whose weights and statistics are not the defaults."""
     keras.utils.set_random_seed(3)
     model = make(shape, [*body(), *ENDINGS[ending]()])
     generator = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def refused(path: Path, message: str) -> None:
-    """In one line, not too long to read."""
+    """Check for one line that is not too long to read."""
     with pytest.raises(TeacherError, match=message) as caught:
         load(path, ROWS)
     assert "\n" not in str(caught.value)

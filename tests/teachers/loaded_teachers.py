@@ -1,4 +1,4 @@
-"""What tests of loaded teachers share: data to fit, loading as `prepare` does it, and a pickle that runs code."""
+"""What tests of loaded teachers share: data to fit, loading the way `prepare` does, and a pickle that runs code."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def unused(*_: Any) -> Any:
 
 
 def loaded_from(config: TeacherConfig, data_spec: DataSpec, folder: Path, say: Say = unused) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     source = config.chosen("source")
     assert source.identity(config, data_spec) == source.identity(config, data_spec)
     teacher: LoadedTeacher = source.load(config, data_spec, TeacherContext(folder, unused, say))
@@ -26,7 +26,7 @@ def loaded_from(config: TeacherConfig, data_spec: DataSpec, folder: Path, say: S
 
 
 class Malicious:
-    """Unpickled with leave to run code, it makes a file."""
+    """Makes a file if it is unpickled with leave to run code."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -21,7 +21,7 @@ Shape = tuple[int | str, ...]
 
 @dataclass
 class Model:
-    """flatten, one dense layer, and the nodes `ending` behind it; each reads what the one before it made."""
+    """Flatten, one dense layer, and the nodes of `ending`, each reading the output of the one before."""
 
     sample: Shape = (7,)
     classes: int = 3
@@ -29,7 +29,7 @@ class Model:
     dtype: str = "FLOAT"
     batch: int | str = "rows"
     further: list[tuple[str, str]] = field(default_factory=list)
-    """Name and operator of outputs beside it, made of the dense layer's."""
+    """Name and operator of further outputs, computed from the dense layer's."""
 
     def __post_init__(self) -> None:
         draws = np.random.default_rng(0)
@@ -38,12 +38,12 @@ class Model:
         self.bias = draws.normal(size=self.classes).astype(np.float32)
 
     def logits(self, given: np.ndarray) -> np.ndarray:
-        """What NumPy makes of samples as the model reads them."""
+        """The logits that NumPy computes of samples as the model reads them."""
         flat = given.reshape(len(given), -1).astype(np.float32)
         return np.asarray(flat @ self.weight + self.bias)
 
     def write(self, path: Path, **how: Any) -> Path:
-        """Into a file; `how` goes to `onnx.save`."""
+        """Write to a file; `how` goes to `onnx.save`."""
         helper, types = onnx.helper, onnx.TensorProto
         kind, rank = getattr(types, self.dtype), len(self.sample) + 1
         names = ["dense", *(f"made_{number}" for number in range(len(self.ending)))]
@@ -71,7 +71,7 @@ class Model:
 
 
 def load(path: Path, data_spec: DataSpec, said: Callable[[str], None] = print, **table: Any) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     return loaded_from(TeacherConfig(source="onnx", path=str(path), **table), data_spec, path.parent, said)
 
 
@@ -82,7 +82,7 @@ def identity(path: Path, data_spec: DataSpec = ROWS, **table: Any) -> str:
 
 
 def refused(path: Path, data_spec: DataSpec, **table: Any) -> str:
-    """The line with which it is refused."""
+    """The one line of the refusal."""
     with pytest.raises(TeacherError) as caught:
         load(path, data_spec, **table)
     assert "\n" not in str(caught.value)

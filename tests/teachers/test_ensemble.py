@@ -1,4 +1,4 @@
-"""Several teachers: each runs once and is kept by itself, and trials mix them."""
+"""Several teachers: each runs once and is kept separately, and trials mix them."""
 
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def test_a_mean_of_probabilities_has_the_rows_means_of_one_of_logits(logits: np.
     weights = {"a": share, "b": 1 - share}
     rows = [mix_of(weights, average, one, other).mean(1) for average in ("logits", "probabilities")]
     np.testing.assert_allclose(*rows, atol=1e-6)
-    np.testing.assert_allclose(mix_of(weights, "probabilities", one, one), one, atol=1e-6)  # as one alone
+    np.testing.assert_allclose(mix_of(weights, "probabilities", one, one), one, atol=1e-6)  # the same as one alone
 
 
 @pytest.mark.parametrize("average", ["logits", "probabilities"])
@@ -92,7 +92,7 @@ def test_a_mix_is_labelled_part_by_part_and_no_members_logits_are_held_for_all_s
     assert ran == ["a", "b"] * 3
 
 
-# What is prepared
+# Preparation
 
 
 def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp
 
 
 def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_path: Path) -> None:
-    """So that it can be taken up again when the shared cache is gone."""
+    """So that it can be resumed when the shared cache is gone."""
     config, preparation = ready(space_of())
     logbook = Logbook(tmp_path / "result")
     linked = Claim(tmp_path / "result", logbook).link(preparation.prepared)

@@ -1,4 +1,4 @@
-"""Several teachers that cannot be, or cannot do what is asked of them, are refused in one line."""
+"""Ensembles that are invalid, or cannot do what is asked of them, are refused in one line."""
 
 from pathlib import Path
 from typing import Any

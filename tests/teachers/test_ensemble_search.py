@@ -1,4 +1,4 @@
-"""A mix of teachers that is searched: who takes part, with which weight, and what is said of it in the end."""
+"""A searched mix of teachers: which take part, with which weights, and what is reported at the end."""
 
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def test_baselines_have_the_mix_of_the_file_where_the_winner_sampled_no_weight(v
     base = {**run_space().tables, "loss": {"kind": ["labels", "soft_targets"]}}
     space = space_of(base=base, weights={"small": {"log": [0.2, 5.0]}}, use=SEARCHED["use"])
     winner = Candidate("trial-0", space.at(values), [1, 2], TrialRecord(0, "0000", values))
-    assert winner.config.teacher.chosen("source").weights == {}  # of a corner, which nobody sampled
+    assert winner.config.teacher.chosen("source").weights == {}  # from a corner, which nobody sampled
     for baseline in baselines_of(winner):
         assert baseline.config.teacher.chosen("source").mix() == Mix({"big": 0.5, "small": 0.5}, "logits")
 

@@ -1,4 +1,4 @@
-"""What every teacher source keeps to; a new one adds a way to make it."""
+"""What every teacher source guarantees; a new one adds a way to make it."""
 
 import pickle
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from distill_tune.errors import TeacherError
 from distill_tune.registry import TEACHERS
 from distill_tune.train import main
 
-# Keras' own
+# From Keras itself
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 FAST = {"epochs": 1, "precision": "float32"}
 Section = dict[str, Any]
@@ -72,7 +72,7 @@ def of_ensemble(folder: Path) -> Section:
 
 
 def of_timm(folder: Path) -> Section:
-    """On images, the only thing that its networks read."""
+    """On images, the only input of its networks."""
     timm = pytest.importorskip("timm", reason="pip install timm")
     arguments = {"img_size": 8, "patch_size": 4, "depth": 1}
     model = timm.create_model("test_vit", in_chans=1, num_classes=10, **arguments)
@@ -81,7 +81,7 @@ def of_timm(folder: Path) -> Section:
 
 
 def of_huggingface(folder: Path) -> Section:
-    """Of colour, larger images, and labels in another order than the digits'."""
+    """With colour, larger images, and labels in another order than the digits'."""
     transformers = pytest.importorskip("transformers", reason="pip install transformers")
     sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24, "num_hidden_layers": 1}
     labels = {place: str(9 - place) for place in range(10)}
@@ -106,7 +106,7 @@ every_source = pytest.mark.parametrize("name", TEACHERS.names)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Section, Preparation]]:
-    """`made(name)`: the section and what is prepared, once for all tests."""
+    """`made(name)`: the section and its preparation, made once for all tests."""
     kept: dict[str, tuple[Section, Preparation]] = {}
 
     def make(name: str) -> tuple[Section, Preparation]:
@@ -150,7 +150,7 @@ def test_a_sample_is_labelled_alike_alone_and_among_others(name: str, made: Any)
 
 @every_source
 def test_it_teaches_on_a_gpu_what_it_teaches_on_a_cpu(name: str, made: Any, tmp_path: Path) -> None:
-    """Before the students, and beside one; on a GPU that is not there (`pretended_gpu.py`)."""
+    """Before the students train (cached) and while one does (live), on the pretended GPU (`pretended_gpu.py`)."""
     section, _ = made(name)
     on_a_gpu = {"resources": {"gpus_per_worker": 1}, "optim": {"precision": "float32"}, "search": {"max_epochs": 1}}
 

@@ -1,4 +1,4 @@
-"""A Hugging Face teacher sees images as its own preprocessor makes them; what is not understood of it is refused."""
+"""A Hugging Face teacher sees images as its own preprocessor makes them; settings we do not know are refused."""
 
 import json
 import math
@@ -45,12 +45,12 @@ def test_images_are_normalised_as_its_own_preprocessor_does_and_grey_ones_are_co
 def test_images_are_resized_as_its_own_preprocessor_does_but_for_rounding(
     tmp_path: Path, resample: int, levels: float
 ) -> None:
-    """It rounds to whole levels (of 255) twice, in rows and then in columns; bicubic weights enlarge the first."""
+    """The original rounds to whole levels (of 255) twice, by rows, then columns; bicubic weights enlarge the first."""
     vit(tmp_path / "m", image_size=24)
     size = {"height": 24, "width": 24}
     processor = transformers.ViTImageProcessor(size=size, resample=resample, image_mean=MEAN, image_std=STD)
     processor.save_pretrained(tmp_path / "m")
-    images = 64 + pixels(4, 3, 16, 16) // 2  # far from where bicubic values are cut off
+    images = 64 + pixels(4, 3, 16, 16) // 2  # far from where bicubic values are clipped
     seen = seen_by(load(tmp_path / "m"), images)
     expected = processor(list(images), return_tensors="pt")["pixel_values"]
     assert ((seen - expected).abs() * like(3, STD)).max() <= levels / 255 + 1e-5
@@ -58,7 +58,7 @@ def test_images_are_resized_as_its_own_preprocessor_does_but_for_rounding(
 
 @pytest.mark.parametrize("flips", [True, False])
 def test_a_mobilevit_reads_blue_green_and_red_which_are_not_normalised(tmp_path: Path, flips: bool) -> None:
-    """Its preprocessor is saved with a mean and a deviation that it does not look at."""
+    """Its preprocessor is saved with a mean and a deviation that it ignores."""
     vit(tmp_path / "m")
     processor = transformers.MobileViTImageProcessor(do_resize=False, do_center_crop=False, do_flip_channel_order=flips)
     processor.save_pretrained(tmp_path / "m")
@@ -69,7 +69,7 @@ def test_a_mobilevit_reads_blue_green_and_red_which_are_not_normalised(tmp_path:
 
 
 def test_what_is_saved_with_a_tokenizer_has_its_preprocessing_in_another_file(tmp_path: Path) -> None:
-    """As `CLIPProcessor.save_pretrained` writes it; what stands there goes before `preprocessor_config.json`."""
+    """As `CLIPProcessor.save_pretrained` writes it; that file overrides `preprocessor_config.json`."""
     vit(tmp_path / "m")
     processor = transformers.CLIPImageProcessor(do_resize=False, do_center_crop=False, image_mean=MEAN, image_std=STD)
     told = {"image_processor": processor.to_dict(), "processor_class": "CLIPProcessor"}
@@ -102,7 +102,7 @@ def test_a_network_of_timm_has_its_preprocessing_beside_its_configuration(tmp_pa
 
 
 def seen_by(loaded: LoadedTeacher, images: Tensor) -> Tensor:
-    """What the model itself gets of them."""
+    """The images as the model itself gets them."""
     assert loaded.module is not None
     seen = list[Tensor]()
     loaded.module.network.model.register_forward_pre_hook(

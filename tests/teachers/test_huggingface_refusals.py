@@ -1,4 +1,4 @@
-"""A Hugging Face teacher that is not whole, could run code or does not fit the data is refused in one line."""
+"""A Hugging Face teacher that is incomplete, could run code or does not fit the data is refused in one line."""
 
 import json
 import sys
@@ -97,7 +97,7 @@ def test_a_model_of_texts_other_classes_tables_and_channels_are_refused(tmp_path
 
 def test_a_missing_or_old_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vit(tmp_path / "m")
-    monkeypatch.setattr(sys.modules["transformers"], "__version__", "4.57.1")  # saving has imported it anew
+    monkeypatch.setattr(sys.modules["transformers"], "__version__", "4.57.1")  # saving has reimported it
     assert "needs transformers 5 or later, but 4.57.1 is installed; `pip install -U" in refused(tmp_path / "m")
     monkeypatch.setitem(sys.modules, "transformers", None)
     message = refused(tmp_path / "m")

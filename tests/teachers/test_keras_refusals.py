@@ -1,4 +1,4 @@
-"""A Keras teacher that cannot be read, or does not fit the data, is refused in one line."""
+"""A Keras teacher that cannot be read or does not fit the data is refused in one line."""
 
 import sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As somebody without Keras meets it: exit status 2, one line."""
+    """As a user without Keras meets it: exit status 2, one line."""
     (tmp_path / "m.h5").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "keras", None)
     told = {"source": "digits"}, {"source": "keras", "path": str(tmp_path / "m.h5")}, {"family": "mlp"}
@@ -70,7 +70,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
 
 
 def test_its_layers_are_compared_only_where_its_family_is_told(tmp_path: Path) -> None:
-    """Refused before the file is looked for; where the family is told, the file is what is missing."""
+    """Refused before the file is looked for; with a family, the error is the missing file."""
     teacher = {"source": "keras", "path": str(tmp_path / "none.keras")}
     loss = {"kind": "hint"}
     with pytest.raises(ConfigError, match=r"^loss: 'hint' compares features, but source = 'keras' shows its layers on"):

@@ -1,4 +1,4 @@
-"""A Keras teacher: its logits are Keras' own, softmax or not."""
+"""A Keras teacher: its logits are Keras' own, with or without a softmax."""
 
 import copy
 import json
@@ -56,10 +56,10 @@ def test_its_logits_are_keras_own(
         np.testing.assert_allclose(found, outputs, rtol=1e-5, atol=1e-5)
     else:
         expected = outputs if ending == "log" else np.log(outputs)
-        kept = np.isfinite(expected) & (expected > -20)  # below, float32 probabilities have lost their digits
+        kept = np.isfinite(expected) & (expected > -20)  # below, float32 probabilities lack digits
         assert kept.sum() > 12
         np.testing.assert_allclose(log_softmax(found)[kept], expected[kept], rtol=1e-5, atol=1e-5)
-    if ending == "in the middle":  # where a sample's logarithms have any mean, which losses on logits would see
+    if ending == "in the middle":  # a sample's logarithms can have any mean here, which losses on logits would see
         np.testing.assert_allclose(found.mean(1), 0, atol=1e-4)
     assert loaded.parameters == sum(weight.value.numel() for weight in model.trainable_weights)
 
@@ -91,7 +91,7 @@ def test_a_model_that_was_saved_frozen_has_its_weights_all_the_same(tmp_path: Pa
 
 @pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (1, 6, 5), (30,), (None, None, 1)])
 def test_an_image_is_arranged_as_the_model_reads_it(tmp_path: Path, shape: tuple[int | None, ...]) -> None:
-    """Each reads the pixels in their order, so that all give the same."""
+    """Each reads the pixels in their order, so all give the same."""
     seen = keras.layers.GlobalAveragePooling2D() if None in shape else keras.layers.Flatten()
     model = functional(shape, [seen, keras.layers.Dense(3)])  # type: ignore[arg-type]
     model.save(tmp_path / "m.keras")
@@ -155,7 +155,7 @@ def test_a_last_layer_that_is_called_before_too_stays_in_its_other_places(
 
 
 def test_an_h5_file_with_the_keys_of_keras_2_is_read(tmp_path: Path) -> None:
-    """Keras 2 wrote `groups` for depthwise convolutions, and a kernel that separable ones do not have."""
+    """Keras 2 wrote `groups` for depthwise convolutions, and kernel options that separable ones lack."""
     import h5py
 
     path = tmp_path / "old.h5"
@@ -188,7 +188,7 @@ def test_it_is_frozen_and_in_eval_mode_and_travels_as_itself(tmp_path: Path) -> 
 
 
 class Doubling(keras.layers.Layer):  # type: ignore[misc]
-    """A layer of one's own."""
+    """A custom layer."""
 
     def call(self, inputs: Any) -> Any:
         return inputs * 2

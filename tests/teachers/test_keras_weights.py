@@ -1,4 +1,4 @@
-"""The weights of a Keras teacher: a student begins with them, their norm, and the family of ours that they are."""
+"""The weights of a Keras teacher: students that begin with them, their norm, and the family of ours that they are."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def test_a_student_begins_with_the_weights_of_a_keras_mlp(tmp_path: Path, init: 
 
 
 def test_its_norm_is_that_of_what_was_trained(tmp_path: Path) -> None:
-    """Neither batch statistics nor the state of dropout's generator, though Keras on torch calls them parameters."""
+    """Not batch statistics or dropout's generator state, though Keras on torch calls them parameters."""
     layers = [
         keras.layers.Dense(6),
         keras.layers.BatchNormalization(),
@@ -66,7 +66,7 @@ def test_its_norm_is_that_of_what_was_trained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("scale", "center"), [(True, True), (False, True), (True, False), (False, False)])
 def test_a_keras_convnet_of_ours_is_one_of_ours(tmp_path: Path, scale: bool, center: bool) -> None:
-    """Batch statistics too, whose epsilon is another in Keras, where a scale and an offset may be left out."""
+    """Batch statistics too, whose epsilon differs in Keras, where scale and offset may be left out."""
     config = {"family": "convnet", "convnet": {"width": 4, "depth": 1, "first_stride": 1}}
     layers = [
         keras.layers.Conv2D(4, 3, padding="same", use_bias=False),

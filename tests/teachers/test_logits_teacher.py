@@ -1,4 +1,4 @@
-"""A teacher of which there are only logits: read from three kinds of file, refused in one line where they are wrong."""
+"""A teacher given only as logits: read from three kinds of file, refused in one line if they are wrong."""
 
 import zipfile
 from pathlib import Path
@@ -21,7 +21,7 @@ LOGITS = np.random.default_rng(0).normal(size=(6, 3)) * 5
 
 
 def load(path: Path, say: Say = lambda line: None) -> np.ndarray:
-    """What is handed over, after what `prepare` does."""
+    """The teacher's table, loaded the way `prepare` does."""
     config = TeacherConfig(source="logits", path=str(path))
     teacher = loaded_from(config, DATA_SPEC, path.parent, say)
     assert teacher.module is None
@@ -92,7 +92,7 @@ def test_parquet_columns_of_which_some_are_classes_are_refused(tmp_path: Path) -
 
 
 FRAME = pd.DataFrame(LOGITS, columns=list(CLASSES))
-FOLDS = pd.concat([FRAME.iloc[1::2], FRAME.iloc[::2]])  # as models of two folds have labelled them
+FOLDS = pd.concat([FRAME.iloc[1::2], FRAME.iloc[::2]])  # as labelled by models of two folds
 SORT, PUT = (
     r"write it after sort_index\(\), or after reset",
     r"put its rows into the data's order, and write it after reset",
@@ -212,7 +212,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
 def test_logits_for_which_there_is_no_memory_are_refused(tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (600000000000, 300), }".ljust(117) + b"\n"
     array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
-    (tmp_path / "l.npy").write_bytes(array)  # which needs none, but does not hold them
+    (tmp_path / "l.npy").write_bytes(array)  # needs none, but lacks the logits
     refused(tmp_path / "l.npy", "l.npy: is truncated or damaged")
     with zipfile.ZipFile(tmp_path / "l.npz", "w") as archive:
         archive.writestr("logits.npy", array)
@@ -239,7 +239,7 @@ def test_a_missing_file_and_another_kind_are_refused(tmp_path: Path) -> None:
 
 
 def refused(path: Path, message: str) -> None:
-    """In one line that starts with the key."""
+    """Check for one line that starts with the key."""
     with pytest.raises(TeacherError, match=message) as caught:
         load(path)
     assert str(caught.value).startswith("teacher.path: ")

@@ -1,4 +1,4 @@
-"""ONNX models that cannot teach these data are refused in a line, and so is what only PyTorch's networks can give."""
+"""ONNX models that cannot teach these data, and uses that only PyTorch networks allow, are refused in a line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_an_operator_that_nobody_knows(tmp_path: Path) -> None:
 
 
 def test_a_model_that_opens_and_does_not_run_on_such_samples(tmp_path: Path) -> None:
-    """It says that it takes images of any size, and its dense layer does not."""
+    """It declares images of any size, which its dense layer does not take."""
     path = Model(sample=(2, 6, 5)).write(tmp_path / "m.onnx")
     model = onnx.load(path)
     for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:

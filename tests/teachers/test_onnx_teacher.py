@@ -1,4 +1,4 @@
-"""An ONNX teacher: its logits are what NumPy, or the PyTorch network that it comes from, makes of the samples."""
+"""An ONNX teacher: its logits are those that NumPy, or the PyTorch network it comes from, computes."""
 
 import copy
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_model_of_bytes_gets_pixels_as_they_are_stored(tmp_path: Path) -> None
     assert loaded.module is not None
     pixels = torch.randint(256, (5, 1, 6, 5), dtype=torch.uint8)
     np.testing.assert_allclose(loaded.module(pixels), model.logits(pixels.numpy()), rtol=1e-4, atol=1e-3)
-    mixed = torch.tensor([-0.4, 0.6, 99.5001, 254.9999, 255.4]).repeat(6, 1).view(1, 1, 6, 5)  # by float32, or noise
+    mixed = torch.tensor([-0.4, 0.6, 99.5001, 254.9999, 255.4]).repeat(6, 1).view(1, 1, 6, 5)  # float32 error, noise
     np.testing.assert_allclose(loaded.module(mixed), model.logits(mixed.numpy().round().clip(0)), rtol=1e-4, atol=1e-3)
     assert "reads bytes" in refused(tmp_path / "m.onnx", GREY, onnx={"mean": [0.5], "std": [0.5]})
 
@@ -139,7 +139,7 @@ def test_of_several_outputs_of_floats_one_is_named(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.module(ROWS_OF_DATA), model.logits(ROWS_OF_DATA.numpy()), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # PyTorch's own, of its exporter
+@pytest.mark.filterwarnings("ignore:`isinstance:FutureWarning")  # from PyTorch's exporter
 def test_what_pytorch_exports_says_what_the_network_says(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(

@@ -1,4 +1,4 @@
-"""A teacher source of one's own: the folder that it may keep things in, and a network left in training mode."""
+"""A custom teacher source: the folder that it may keep things in, and a network left in training mode."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherConte
 
 
 class Training(Teacher):
-    """As after the last epoch of its training: dropout is on, and weights would learn."""
+    """As after its last training epoch: dropout is on, and weights would learn."""
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:
         return "training"
@@ -26,7 +26,7 @@ class Training(Teacher):
 
 
 class Keeping(Training):
-    """Keeps its weights where it is told that it may."""
+    """Keeps its weights in the folder it is given."""
 
     fails: bool = False
 

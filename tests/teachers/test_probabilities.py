@@ -1,4 +1,4 @@
-"""Probabilities are no logits, although some of their rows were rounded, spoiled or left empty."""
+"""Probabilities are not logits, even if some of their rows were rounded, spoiled or left empty."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The student of an earlier result as the teacher: only where it knows no test sample of the data at hand."""
+"""The student of an earlier result as the teacher: only if it knows no test sample of the data at hand."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training's result, of one seed."""
+    """A training's result, with one seed."""
     folder = tmp_path_factory.mktemp("earlier")
     (folder / "run.toml").write_text(tomli_w.dumps(RUN))
     assert main([str(folder / "run.toml"), "--storage", str(folder), "--name", "first"]) == 0
@@ -48,7 +48,7 @@ def test_the_exported_student_is_the_teacher(earlier: Path, tmp_path: Path) -> N
 
 
 def test_a_chain_has_as_many_links_as_one_likes(earlier: Path, tmp_path: Path) -> None:
-    """Born again: a student of the same size learns from the first, and a third from it."""
+    """Born-again networks: a student of the same size learns from the first, and a third from it."""
     path = earlier
     for link in ("second", "third"):
         run = {**RUN, "teacher": {"source": "result", "path": str(path)}}

@@ -18,7 +18,7 @@ IMAGES = DataSpec(("a", "b", "c"), (3, 32, 32), (100.0, 90.0, 80.0), (50.0, 60.0
 
 
 def load(path: Path, model: str = "test_resnet", data_spec: DataSpec = IMAGES, **options: Any) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     config = TeacherConfig(source="timm", path=str(path), timm={"model": model, **options})  # type: ignore[call-arg]
     return loaded_from(config, data_spec, path.parent)
 

@@ -1,4 +1,4 @@
-"""A PyTorch teacher is read without running code of its file, and what does not fit is refused in one line."""
+"""A PyTorch teacher is read without running code of its file, and refused in one line if it does not fit."""
 
 import pickle
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path
     refused(path, r"^teacher\.path: 'w\.pt' is no safetensors file or state dict of tensors ")
     assert not made.exists()
     pickle.loads(pickle.dumps(content))
-    assert made.exists()  # it would have
+    assert made.exists()  # so it would have
 
 
 def test_with_trust_a_pickle_is_read_and_what_code_is_in_it_runs(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_what_is_no_state_dict_of_the_network_is_refused(tmp_path: Path, content
     refused(tmp_path / "w.pt", rf"^teacher\.path: .*{message}")
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # files of it are there all the same
-@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # as PyTorch 2.15 says it
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # such files still exist
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # as of PyTorch 2.15
 def test_a_torchscript_file_and_an_onnx_file_are_told_what_they_are(tmp_path: Path) -> None:
     traced = torch.jit.trace(network(seed=5).eval(), torch.zeros(2, 16))
     torch.jit.save(traced, tmp_path / "w.pt")

@@ -1,4 +1,4 @@
-"""A PyTorch teacher: a factory and its weights, which decide what its outputs are kept under."""
+"""A PyTorch teacher: a factory and its weights, which determine the key of its kept outputs."""
 
 import pickle
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A teacher that is trained here: once, on all labels, and again only when something of it has changed."""
+"""A teacher that is trained here: once, on all labels, and again only if something about it changes."""
 
 import errno
 import fcntl
@@ -29,11 +29,11 @@ from distill_tune.teachers import LoadedTeacher, TeacherContext, Trained
 
 Make = Callable[..., Space]
 FAST: dict[str, Any] = {"train": {"epochs": 2, "precision": "float32"}}
-"""Of which the same weights come out again, whatever is measured to be faster."""
+"""Gives the same weights again, whatever is measured to be faster."""
 
 
 def kept_by(space: Space, cache: Path) -> tuple[Path, list[str]]:
-    """Where the teacher's weights are, and what was said."""
+    """The path of the teacher's weights, and the messages."""
     said: list[str] = []
     return prepare(space, cache, said.append).prepared.teacher_folder / "teacher.safetensors", said
 
@@ -104,7 +104,7 @@ def test_what_is_used_again_is_what_was_trained(table_space: Make, tmp_path: Pat
 
 
 class Halved(nn.Linear):
-    """Weights in half precision, of a user's own."""
+    """A custom network with weights in half precision."""
 
     def __init__(self, input_shape: tuple[int, ...], classes: int):
         super().__init__(input_shape[0], classes, dtype=torch.bfloat16)
@@ -151,7 +151,7 @@ def test_what_it_was_trained_in_is_recorded_and_kept(table_space: Make, tmp_path
 
 
 def test_each_generation_is_a_new_network_that_learned_from_the_one_before(table_space: Make, tmp_path: Path) -> None:
-    """Told apart from one that was trained on labels with the same seed, which hears nothing of a predecessor."""
+    """Distinct also from one trained on labels with the same seed, which learns from no predecessor."""
     born: list[Tensor] = []
     for generations in range(3):
         train = {"epochs": 2, "precision": "float32", "generations": generations}
@@ -230,9 +230,9 @@ def test_of_two_programs_that_need_a_teacher_one_trains_it_and_the_other_waits(
 def test_of_two_programs_that_train_a_teacher_at_a_time_the_first_to_end_is_both_ones(
     table_space: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where folders cannot be locked.
+    """As on folders that cannot be locked.
 
-    It may have labelled already, with weights that differ where another number of threads was the faster one.
+    The first may have labelled already, with weights that differ if another number of threads was faster.
     """
     without_locks = Mock(side_effect=OSError(errno.ENOLCK, "No locks available"))
     monkeypatch.setattr(fcntl, "flock", without_locks)

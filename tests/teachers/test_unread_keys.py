@@ -1,4 +1,4 @@
-"""Keys of `[teacher]` that the chosen source does not read are said: a named file that is not read, above all."""
+"""Keys of `[teacher]` that the chosen source does not read are reported, above all a file."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""PyTorch teachers: factories, fit for the data or not, and their weights in a file."""
+"""PyTorch teachers: factories, fit for the data or not, and weights in a file."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def asserting() -> nn.Module:
 def load(
     path: Path, data_spec: DataSpec = IMAGES, factory: str = "network", trust: bool = False, **options: Any
 ) -> LoadedTeacher:
-    """After what `prepare` does."""
+    """Load the way `prepare` does."""
     dotted = factory if ":" in factory or factory == "nodot" else f"torch_models:{factory}"
     table = {"factory": dotted} | options
     config = TeacherConfig(source="torch", path=str(path), trust=trust, torch=table)  # type: ignore[call-arg]
@@ -92,7 +92,7 @@ def of_four() -> nn.Module:
 
 
 def refused(path: Path, message: str, **options: Any) -> None:
-    """In one line, not too long to read."""
+    """Check for one line that is not too long to read."""
     with pytest.raises(TeacherError, match=message) as caught:
         load(path, **options)
     assert "\n" not in str(caught.value)
