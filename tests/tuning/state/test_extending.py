@@ -37,7 +37,7 @@ def finish(claim: Claim, *ends: Status, ended_by: str = "trials") -> Path:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
-    """A search, all trials trained."""
+    """A search that ran all trials."""
     return finish(Claim.of_new(tmp_path / "search", SPACE, "its first command"), *[Status.COMPLETED] * 20)
 
 
