@@ -1,4 +1,4 @@
-"""A user's own loss that does not work, for the tests of what happens then."""
+"""Custom losses that fail, for the tests of what happens then."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ class Broken(Loss):
 
 
 class Leaving(Loss):
-    """Ends Ray's workers as a program would end itself."""
+    """Calls `sys.exit` in Ray's workers."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if Path(sys.argv[0]).name == "default_worker.py":
@@ -28,7 +28,7 @@ class Leaving(Loss):
 
 
 class BrokenForAWhile(Loss):
-    """Does not work in Ray's workers as long as there is a file."""
+    """Fails in Ray's workers while `$BROKEN_WHILE` exists."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if Path(sys.argv[0]).name == "default_worker.py" and Path(os.environ["BROKEN_WHILE"]).exists():
@@ -37,7 +37,7 @@ class BrokenForAWhile(Loss):
 
 
 class Spoiling(Loss):
-    """Says at a temperature of 2 what CUDA says from then on to whatever the process asks."""
+    """At a temperature of 2, raises a CUDA error after which its process is unusable."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if temperature == 2:
@@ -46,7 +46,7 @@ class Spoiling(Loss):
 
 
 class Damaged(Loss):
-    """Finds on one worker alone that a file is damaged."""
+    """Finds a damaged file on one worker only."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if dist.is_initialized() and dist.get_rank() == 1:
@@ -55,7 +55,7 @@ class Damaged(Loss):
 
 
 class Deadly(Loss):
-    """Ends its process at a temperature of 2."""
+    """Kills its process at temperature 2."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if temperature == 2:
@@ -64,7 +64,7 @@ class Deadly(Loss):
 
 
 class AskedToEnd(Loss):
-    """Somebody stops its process while it trains, as by ending all of a machine's; once, and not the one after it."""
+    """Gets SIGTERM during training, as if all processes of the machine were ended; its restarted process does not."""
 
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if not ray.get_runtime_context().was_current_actor_reconstructed:

@@ -1,4 +1,4 @@
-"""A search that is conducted by hand: trials that begin, their reports, and what the study's journal says of them."""
+"""A search conducted by hand: trials that begin, their reports, and the study's journal."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SPACE = Space.parse(
 
 
 class FakeLimits:
-    """Counts nothing: the students of one family are over the limit."""
+    """Limits that refuse all students of one family."""
 
     def __init__(self, refused: str | None):
         self.refused = refused

@@ -1,4 +1,4 @@
-"""Who is confirmed, how it may be disturbed, and who does so."""
+"""Candidates of a confirmation, and watchers that disturb it."""
 
 from contextlib import suppress
 
@@ -27,13 +27,13 @@ class Killer(Watcher):
 
 
 def of_400_epochs(winner: Candidate, name: str) -> Candidate:
-    """Long enough to be killed in between."""
+    """Long enough to be killed midway."""
     search = winner.config.search.model_copy(update={"max_epochs": 400})
     return Candidate(name, winner.config.model_copy(update={"search": search}), winner.seeds[:1], winner.source)
 
 
 def deadly(winner: Candidate) -> Candidate:
-    """Ends its process each time."""
+    """Always kills its process."""
     return _losing(winner, "Deadly", "deadly")
 
 
@@ -48,7 +48,7 @@ def _losing(winner: Candidate, kind: str, name: str) -> Candidate:
 
 
 class Breaking(Watcher):
-    """Cannot hear the first report."""
+    """Raises at the first report."""
 
     is_essential = True
 

@@ -11,7 +11,7 @@ import pytest
 
 from distill_tune.config.space import Space
 
-sys.path.insert(0, str(Path(__file__).parent))  # `small`, and a user's own loss that Ray's workers import too
+sys.path.insert(0, str(Path(__file__).parent))  # `small`, and a custom loss that Ray's workers import too
 
 from small import TABLES, VALUES
 
@@ -55,7 +55,7 @@ def ray_with(*, dashboard: bool) -> Iterator[Any]:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
         yield start_own_ray(dashboard, log_to_driver=False, num_cpus=3, logging_level="ERROR")
         ray.shutdown()
-        os.environ.pop("RAY_ADDRESS", None)  # a worker group of several in this process has named the cluster
+        os.environ.pop("RAY_ADDRESS", None)  # a group of several workers in this process has set it
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,6 @@ def a_ray() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def a_ray_with_dashboard() -> Iterator[str]:
-    """The dashboard's address, whose state API several workers a trial need."""
+    """The dashboard's address; several workers per trial need its state API."""
     with ray_with(dashboard=True) as context:
         yield f"http://{context.dashboard_url}"

@@ -1,4 +1,4 @@
-"""Small spaces with sections of a test's own, and what is settled for them before a search."""
+"""Small spaces with a test's own sections, and what is settled for them before a search."""
 
 import json
 from typing import Any

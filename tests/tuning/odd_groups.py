@@ -1,4 +1,4 @@
-"""Worker groups that are not the product's, for `TrialContext.group_of`; a trial's actor imports them from here."""
+"""Test-only worker groups for `TrialContext.group_of`; a trial's actor imports them from here."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def made_up(epoch: int) -> Report:
 
 
 class Untrained(WorkerGroup):
-    """Two places of which the second comes up only when the first has begun `WAITED_FOR` trials; none trains."""
+    """Two places that train nothing; the second comes up only once the first has begun `WAITED_FOR` trials."""
 
     def __init__(self, folder: Path):
         self._pipe, self._begun, self._is_first = folder / "pipe", 0, False
@@ -39,12 +39,12 @@ class Untrained(WorkerGroup):
             os.mkfifo(self._pipe)
             self._is_first = True
         except FileExistsError:
-            self._pipe.read_bytes()  # until the first has written to its other end
+            self._pipe.read_bytes()  # blocks until the first has written
 
     def assign(self, assignment: Assignment) -> None:
         self._begun, self._epoch = self._begun + 1, 0
         if self._is_first and self._begun == WAITED_FOR:
-            self._pipe.write_bytes(b"come up")  # and not before the other reads
+            self._pipe.write_bytes(b"come up")  # blocks until the other reads
 
     def next_report(self) -> Report:
         self._epoch += 1
@@ -58,7 +58,7 @@ def untrained(resources: ResourcesConfig, folder: Path, name: str, retries: int)
 
 
 class DyingOnce(Untrained):
-    """One place, whose process dies once, while it is handed its second trial."""
+    """One place whose process dies once, while its second trial is assigned."""
 
     def start(self) -> None:
         self._mark = self._pipe.with_name("has died")
@@ -75,9 +75,9 @@ def dying_once(resources: ResourcesConfig, folder: Path, name: str, retries: int
 
 
 class Spacious(WorkerGroup):
-    """Trains nothing, but has the places that its workers would have, or waits for them.
+    """Trains nothing, but holds the places that its workers would have, or waits for them.
 
-    The first two of a folder begin together: each has been given something before either trains.
+    The first two in a folder begin together: each has an assignment before either trains.
     """
 
     def __init__(self, workers: int, folder: Path):
@@ -94,7 +94,7 @@ class Spacious(WorkerGroup):
         pipe = self._folder / "pipe"
         try:
             os.mkfifo(pipe)
-            pipe.read_bytes()  # until the second has opened its other end
+            pipe.read_bytes()  # blocks until the second opens it
         except FileExistsError:
             with suppress(FileExistsError):
                 (self._folder / "both have begun").mkdir()
@@ -117,7 +117,7 @@ def spacious(resources: ResourcesConfig, folder: Path, name: str, retries: int) 
 
 
 class SpaciousWorker(ConfirmationWorker):
-    """One of a confirmation's workers with such a group."""
+    """A confirmation worker with a `Spacious` group."""
 
     def __init__(self, resources: ResourcesConfig, folder: Path, *others: Any):
         self._folder, self._group = folder, Spacious(resources.workers_per_trial, folder)
@@ -125,14 +125,14 @@ class SpaciousWorker(ConfirmationWorker):
 
 
 class Stillborn(ConfirmationWorker):
-    """One of a confirmation's workers that cannot be made."""
+    """A confirmation worker that cannot be created."""
 
     def __init__(self, *arguments: Any):
         raise RuntimeError("a driver that is too old")
 
 
 class Telling(RayTrainGroup):
-    """Writes down what its process has imported."""
+    """Records what its process has imported."""
 
     def next_report(self) -> Report:
         report = super().next_report()

@@ -31,7 +31,7 @@ SPACE = Space.parse(
 
 
 class NoLimits:
-    """Everything is small enough."""
+    """No student is over a limit."""
 
     def excess(self, config: object) -> object:
         return NO_EXCESS
@@ -61,7 +61,7 @@ def journal(tmp_path: Path) -> list[FrozenTrial]:
 
 
 def run_a_leg(conductor: Conductor, accuracy: float) -> str | None:
-    """What is proposed next trains until it pauses or ends, by the same accuracy at each epoch; its name."""
+    """Train the next proposal until it pauses or ends, with one accuracy at each epoch; return its name."""
     proposal = conductor.propose()
     if proposal is None:
         return None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class DiesInPlaces(nn.Module):
-    """Ends every process but that in which it was made, at inputs of one kind; or cannot be loaded there at all."""
+    """Kills any process but its own on inputs chosen by `when`; or, without it, cannot be loaded elsewhere."""
 
     def __init__(self, when: Callable[[Tensor], bool] | None) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ def third(inputs: Tensor) -> bool:
 
 
 class HoldsALock(nn.Module):
-    """Goes to no other process."""
+    """Cannot be pickled."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sessions of a search, played through without Ray, and folders as a kill leaves them."""
+"""Sessions of a search, played without Ray, and folders as a kill leaves them."""
 
 import shutil
 from collections import deque
@@ -39,7 +39,7 @@ def releasing(logbook: Logbook) -> Iterator[None]:
 
 
 class TooWide:
-    """The widest networks are over the limit."""
+    """Limits that the widest networks exceed."""
 
     def excess(self, config: Config) -> Excess:
         wide = config.student.family == "convnet" and config.student.chosen("family").width == 8
@@ -52,7 +52,7 @@ class TooWide:
 
 
 def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
-    """A training that is a function of the trial's values and the epoch; every fifth trial diverges."""
+    """A report as a function of the trial's values and the epoch; every fifth trial diverges."""
     record = conductor.ledger.records[trial_id]
     rate = record.values["optim.learning_rate"]
     score = (1 - abs(rate - 0.01) * 8) * (1 - 0.5**epoch) + record.number * 1e-3
@@ -62,7 +62,7 @@ def report_of(conductor: Conductor, trial_id: str, epoch: int) -> Report:
 
 
 class Session:
-    """One session of a search in a folder, one place, a trial an epoch a step."""
+    """A session of a search in a folder: one place, epoch by epoch."""
 
     def __init__(self, folder: Path, **search: Any):
         space = Space.parse({**TABLES, "search": TABLES["search"] | search})
@@ -107,9 +107,9 @@ class Session:
 
 
 def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
-    """The folder as a kill would have left it when the logbook was so long; its journal may be longer than it says.
+    """Copy a folder as a kill leaves it when the logbook has `num_bytes`; the journal may be further ahead.
 
-    The journal is begun when the logbook has its first line.
+    The journal is created once the logbook has its first line.
     """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target)
@@ -120,6 +120,6 @@ def cut_copy(source: Path, target: Path, num_bytes: int) -> None:
 
 
 def goes_on_after_a_cut(folder: Path, whole: list[Any], share: float, copy: Path, **search: Any) -> None:
-    """Killed when so large a share of its logbook was written, the search in `folder` ends as it has ended."""
+    """Check that the search in `folder`, killed after a `share` of its logbook, still ends like `whole`."""
     cut_copy(folder, copy, round(share * (folder / LOGBOOK).stat().st_size))
     assert Session(copy, **search).run() == whole

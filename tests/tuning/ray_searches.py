@@ -1,4 +1,4 @@
-"""Searches on a real Ray around the conductor, and what meddles with them."""
+"""Conducted searches on a real Ray, and what meddles with them."""
 
 import json
 import time
@@ -64,16 +64,16 @@ class Meddler(Watcher):
 
 
 def eventually(condition: Callable[[], bool], tries: int = 200) -> None:
-    """Ask Ray again until it agrees."""
+    """Poll Ray until it agrees."""
     for _ in range(tries):
         if condition():
             return
-        time.sleep(0.05)  # between two looks; nothing is assumed to be done by then
+        time.sleep(0.05)  # between polls; nothing is assumed to be done by then
     raise AssertionError("Ray never agreed")
 
 
 def all_is_given_back() -> None:
-    """Wait until no place is anybody's: Ray takes its time with those of earlier tests and of tasks that have ended."""
+    """Wait until all places are free: Ray is slow to release those of earlier tests and of finished tasks."""
     places = ray.cluster_resources()["CPU"]
     eventually(lambda: bool(ray.available_resources().get("CPU") == places), tries=600)
 
@@ -86,7 +86,7 @@ def actors_named(name: str) -> list[psutil.Process]:
 
 
 class ActorKiller(Meddler):
-    """Kills an actor once, by what its process is called."""
+    """Kills an actor once, by its process name."""
 
     def __init__(self, name: str):
         super().__init__()
@@ -106,15 +106,15 @@ def ended_by_failures(conductor: Conductor, folder: Path, most: int) -> None:
 
 
 class Busy:
-    """Has places that others wait for."""
+    """Holds places others wait for."""
 
     def up(self) -> None:
-        """Answers once it has them."""
+        """Return once it has them."""
 
 
 @contextmanager
 def two_places_held() -> Iterator[None]:
-    """By somebody else; all others are free."""
+    """Hold two places; all others are free."""
     all_is_given_back()
     busy = ray.remote(Busy).options(num_cpus=2).remote()
     ray.get(busy.up.remote())

@@ -1,4 +1,4 @@
-"""Results for reports: searches played through without Ray, with a summary as the end of a search writes it."""
+"""Results for reports: searches played without Ray, with a summary as a finished search writes it."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ WORD: dict[str, Any] = {
 
 
 def played(folder: Path, **search: Any) -> Session:
-    """A search that came to the end of its trials, in whose folder there is no summary yet."""
+    """A search that has finished its trials, but has no summary yet."""
     session = Session(folder, **search)
     session.run()
     tables = {**TABLES, "search": TABLES["search"] | search}
@@ -47,7 +47,7 @@ def played(folder: Path, **search: Any) -> Session:
 
 
 def summed_up(folder: Path, session: Session, status: str = "complete", **more: Any) -> None:
-    """Write `summary.json`, of the best of the played trials; the logbook says that the search has come to its end."""
+    """Write `summary.json` for the best played trial; if complete, the logbook says that the search has finished."""
     best = session.conductor.ledger.incumbent
     number = None if best is None else best.number
     found: dict[str, Any] = {"name": folder.name, "space": "digits.toml", "status": status}
@@ -115,11 +115,11 @@ STATES = {
     each.__name__: each
     for each in (complete, unfinished, interrupted, without_a_trial, of_a_loss, of_several_objectives)
 }
-"""By name, what leaves a search in a folder in that state."""
+"""For each state, the function that puts a folder in it."""
 
 
 def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) -> Result:
-    """A search whose trials had these values, for one epoch, and came to these scores."""
+    """A search whose trials had these values and reached these scores after one epoch."""
     records = {
         f"{place:04d}": TrialRecord(
             place, f"{place:04d}", each, status=Status.COMPLETED, reports=[{"epoch": 1, "val/accuracy": score}]
@@ -133,7 +133,7 @@ def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) 
 
 
 def is_well_made(figure: dict[str, Any]) -> None:
-    """What plotly.js would not take, plotly's own checks refuse."""
+    """Plotly's own checks refuse what plotly.js would not take."""
     json.dumps(figure, allow_nan=False)
     go.Figure(figure)
     for trace in figure["data"]:

@@ -1,10 +1,10 @@
-"""Processes below this one, which may end while they are looked at: Ray ends workers of its own accord."""
+"""Descendant processes, which may end while they are inspected: Ray ends workers on its own."""
 
 import psutil
 
 
 def command_of(process: psutil.Process) -> str:
-    """Its command line; empty where it has ended, reaped or not."""
+    """Its command line; empty if it has ended, reaped or not."""
     try:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:
@@ -12,5 +12,5 @@ def command_of(process: psutil.Process) -> str:
 
 
 def commands() -> dict[psutil.Process, str]:
-    """Every process below this one, with its command line."""
+    """Every descendant process, with its command line."""
     return {process: command_of(process) for process in psutil.Process().children(recursive=True)}

@@ -12,4 +12,4 @@ TABLES: dict[str, Any] = {
     "export": {"formats": []},
 }
 VALUES = {"student.mlp.widths": [16], "loss.temperature": 2.0, "optim.learning_rate": 0.02}
-"""Of one of its trials."""
+"""One trial's values."""

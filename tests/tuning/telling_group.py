@@ -1,4 +1,4 @@
-"""A worker group that says what its process has loaded; in a file of its own, which loads no more than trials do."""
+"""A worker group that records its process's imports; in its own file, which imports no more than trials do."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ MODULES = "modules.txt"
 
 
 class Telling(InProcessGroup):
-    """Writes down what its process has imported."""
+    """Records what its process has imported."""
 
     def __init__(self, resources: ResourcesConfig, folder: Path):
         super().__init__(resources)

@@ -1,4 +1,4 @@
-"""Domination, layers and spread: what must be true of any points."""
+"""Dominance, layers and spread: what must hold for any points."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What `--dry-run` says, which must be what the search then does."""
+"""`--dry-run` reports what the search then does."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def test_epochs_of_all_trials_together_bound_the_time_of_the_search(
 def test_the_first_of_each_family_trains_to_its_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], start_with: Any, epochs: float
 ) -> None:
-    """Of eight trials two, for 9 epochs; the others take 1 + 2/3 + 6/9 each."""
+    """Two of eight trials take 9 epochs; the others take 1 + 2/3 + 6/9 each."""
     space = space_with(trials=8, scheduler="promotion", max_epochs=9, start_with=start_with)
     tables = {**space.tables, "student": {"family": ["mlp", "resnet"], "mlp": {"widths": [8]}}}
     plan = said(Space.parse({**tables, "loss": TABLES["loss"]}), tmp_path / "one", capsys)
@@ -73,7 +73,7 @@ def test_the_confirmation_of_a_single_trial_has_all_places(tmp_path: Path, capsy
 
 
 def begun(folder: Path, space: Space, trials: int) -> None:
-    """A search that has trained so many of its trials, and has one at work."""
+    """A search that has trained `trials` trials, and is running one more."""
     claim = Claim.of_new(folder, space, "its command")
     for number in range(trials + 1):
         record = TrialRecord(number, f"{number:04d}", {}, parameters=5, multiply_adds=4)
@@ -98,7 +98,7 @@ def test_a_search_that_goes_on_keeps_its_epochs_and_has_fewer_trials_left(
 
 @pytest.mark.parametrize(("searches", "told"), [(1, "2:00 min"), (2, "2:00 min")])
 def test_the_time_bounds_what_a_search_takes(searches: int, told: str) -> None:
-    """Two thirds of it, of two searches together."""
+    """Searches get two thirds of it together."""
     space = space_with(trials=1000, time="3m").with_fixed("confirm", "baseline_search", searches > 1)
     assert f"search about {told} at 9.0 epochs" in module._times(space.config, EPOCH_S, 100, 1000, 4)[1]
     spent = History(spent_s=100.0)

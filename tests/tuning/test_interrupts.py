@@ -1,4 +1,4 @@
-"""What becomes of a program that nobody looks at any more: its terminal is closed, or what it writes to is gone."""
+"""What happens to a program whose terminal is closed, or whose output has no reader any more."""
 
 import os
 import pty
@@ -29,7 +29,7 @@ complain("interrupted.")
 Path(sys.argv[1]).touch()
 sys.exit(130)
 """
-"""Shows how it is getting on in a terminal, and ends in order when it is asked to."""
+"""Shows its progress in a terminal, and shuts down in order when asked to."""
 
 
 def test_when_the_terminal_is_closed_it_ends_in_order(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ with heard(interrupt), Connection(None, ResourcesConfig()) as connection:
             pass
         print("alarm in", signal.alarm(0), "s")
 """
-"""Asks what would end it later: an alarm that is set is one that aborts."""
+"""Prints the pending alarm: one that is set would abort the program."""
 
 
 @pytest.mark.ray

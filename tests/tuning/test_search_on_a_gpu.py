@@ -1,4 +1,4 @@
-"""What a search does on a GPU beside steps of students, on one that is not there (`pretended_gpu.py`)."""
+"""What a search does on a GPU besides student steps, on a pretended one (`pretended_gpu.py`)."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_everything_of_a_search_runs_on_a_gpu(name: str, tmp_path: Path) -> None
         assert estimated_epoch_s(space, dataset)
         assert estimated_examination_s(space, dataset)
         assert estimated_teacher_time(space, dataset, try_to_load(space, dataset, tmp_path), tmp_path)
-        assert waits["torch.cuda.synchronize"]  # steps of students and of the teacher
+        assert waits["torch.cuda.synchronize"]  # student and teacher steps
         waits.clear()
         assert chosen_paces(space, dataset)
         assert waits["torch.cuda.synchronize"]
@@ -73,7 +73,7 @@ def test_everything_of_a_search_runs_on_a_gpu(name: str, tmp_path: Path) -> None
 
 
 class Crowded(nn.Module):
-    """A network for which a GPU has no room, or no more than that."""
+    """A network that fails on a GPU with a given message."""
 
     def __init__(self, said: str):
         super().__init__()
@@ -95,7 +95,7 @@ class Crowded(nn.Module):
     ],
 )
 def test_a_student_for_which_a_gpu_has_no_room_is_examined_on_the_cpu(said: str, answers: bool) -> None:
-    """Whoever runs out of memory: PyTorch, or CUDA before PyTorch has asked for any."""
+    """Whichever runs out of memory: PyTorch, or CUDA before PyTorch asked for any."""
     network, inputs = Crowded(said).eval(), np.zeros((3, 8), np.float32)
     with pretended_gpu(), nullcontext() if answers else pytest.raises(RuntimeError, match="device-side"):
         assert _there("cuda", network, lambda: predict_logits(network, inputs)).shape == (3, 4)

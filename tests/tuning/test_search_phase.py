@@ -1,4 +1,4 @@
-"""A search as far as it goes without Ray: what it loads, and what it finds where it had come to its end."""
+"""A search as far as it goes without Ray: what it loads, and what it finds if it had already finished."""
 
 import subprocess
 import sys

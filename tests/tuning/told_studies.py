@@ -1,4 +1,4 @@
-"""Studies that are told how their proposals were, without a search."""
+"""Studies whose proposals get results without a search."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -20,14 +20,14 @@ def space_with(**search: Any) -> Space:
 
 
 def known_of(proposal: Proposal) -> TrialRecord:
-    """A trial after an epoch: the closer to a rate of 0.01, the better."""
+    """A trial after one epoch: a rate closer to 0.01 is better."""
     score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
     reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
     return TrialRecord(proposal.number, proposal.trial_id, proposal.values, reports=reports)
 
 
 def grown(study: Study, count: int, ends: Sequence[Status] = (Status.COMPLETED,)) -> list[dict[str, Any]]:
-    """Proposals of a study that is told how each was."""
+    """Proposals of a study that is told each result."""
     proposals = []
     for status, _ in zip(cycle(ends), range(count), strict=False):
         proposal = study.ask()

@@ -1,4 +1,4 @@
-"""Searches of two objectives, played through without Ray."""
+"""Searches with two objectives, played without Ray."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ TABLES: dict[str, Any] = {
 
 @dataclass
 class Counted:
-    """A width costs ten parameters and a microsecond; the widest is over the limit."""
+    """A unit of width costs ten parameters and 1 µs; the widest is over the limit."""
 
     most: int = 320
 
@@ -45,7 +45,7 @@ class Counted:
 
 
 def accuracy_of(record: TrialRecord, epoch: int) -> float:
-    """The wider the better, but for what the batch takes from it; one combination diverges."""
+    """Wider is better, and larger batches are worse; one combination diverges."""
     width, batch = record.values["student.mlp.widths"][0], record.values["optim.batch_size"]
     return float("nan") if (width, batch) == (16, 64) else (1 - 1 / width - batch / 300) * (1 - 0.5**epoch)
 

@@ -1,4 +1,4 @@
-"""What is said of a program that ends without a word of its own."""
+"""The message for a program that dies without printing one."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ with last_word("error: it has gone"):
 @pytest.mark.parametrize(
     ("end", "status", "said"),
     [
-        ("os._exit(1)", 1, "error: it has gone\n"),  # as Ray does it where its own processes have gone
+        ("os._exit(1)", 1, "error: it has gone\n"),  # as Ray does when its own processes have died
         ("os.kill(os.getpid(), signal.SIGKILL)", -9, "error: it has gone\n"),
         ("pass", 0, ""),
         ("sys.exit(3)", 3, ""),

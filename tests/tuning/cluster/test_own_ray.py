@@ -1,4 +1,4 @@
-"""A Ray of one's own: which processes it has, that trials take those that are there, and what these load."""
+"""A Ray that the search starts: its processes, that trials reuse its workers, and what these import."""
 
 import os
 from dataclasses import replace
@@ -32,7 +32,7 @@ def test_it_starts_nothing_that_a_search_has_no_use_for() -> None:
     started = [(command, process.ppid()) for process, command in commands().items()]
     running = [command for command, _ in started]
     raylets = [command for command, parent in started if "raylet/raylet" in command and parent == os.getpid()]
-    assert len(raylets) == 1, running  # a worker that it has just forked has its command line for a moment
+    assert len(raylets) == 1, running  # a worker just forked briefly has the raylet's command line
     assert not [each for each in running if any(spared in each for spared in SPARED)]
     where = internal_kv._internal_kv_get(
         ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD
@@ -60,10 +60,10 @@ def test_trials_take_the_workers_that_are_there_which_do_without_ray_tune(tmp_pa
 
     @ray.remote
     def up() -> None:
-        """Answers once a worker is there."""
+        """Return once a worker is up."""
 
     ray.get([up.remote() for _ in range(3)])
-    all_is_given_back()  # else Ray may start another worker, for a trial that finds none idle
+    all_is_given_back()  # else Ray may start another worker for a trial that finds none idle
     looking = Look()
     conductor, context = searched(tmp_path, preparation, looking, places=1, trials=1)
     run_search(conductor, replace(context, group_of=telling))

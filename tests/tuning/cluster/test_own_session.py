@@ -1,4 +1,4 @@
-"""What a Ray of one's own leaves in its folder for temporary files: nothing, if all went well."""
+"""What a Ray started by the search leaves in its temporary folder: nothing, if all went well."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ with Connection(None, ResourcesConfig()) as connection:
 
 @pytest.fixture
 def below() -> Iterator[Path]:
-    """Ray's folder, whose path is short enough for sockets; with what an earlier Ray has left."""
+    """Ray's folder, with a path short enough for sockets and the remains of an earlier Ray."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         below = Path(folder, "ray")
         (below / "session_of_another").mkdir(parents=True)
@@ -36,7 +36,7 @@ def below() -> Iterator[Path]:
 
 
 def use(below: Path, line: str, **more: str) -> str:
-    """The name of the session of a Ray that is started, used so, and shut down."""
+    """The session name of a Ray that is started, runs `line`, and is shut down."""
     environment = {**os.environ, "RAY_TMPDIR": str(below.parent), **more}
     done = subprocess.run(
         [sys.executable, "-c", USE, line], capture_output=True, text=True, timeout=150, check=False, env=environment

@@ -1,4 +1,4 @@
-"""Places for trials: the cores that there are, and what each node by itself has room for."""
+"""Places for trials: the available cores, and what each single node has room for."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from distill_tune.tuning.cluster.places import cores, idle_gpus, room_on
 from distill_tune.tuning.search_context import SearchContext
 
 rays_own_files = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""Ray leaves the one open in which it looks."""
+"""Ray does not close the file that it reads."""
 
 
 @rays_own_files

@@ -1,4 +1,4 @@
-"""What is looked at before anything is prepared: each node's files and versions, storage, locks, the address."""
+"""What is checked before anything is prepared: each node's files and versions, storage, locks, the address."""
 
 import errno
 import fcntl
@@ -72,7 +72,7 @@ def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> N
 def test_a_node_that_cannot_load_a_part_of_the_users_own_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There the search would find it only trial by trial, each of which would end its process."""
+    """Else the search would notice only trial by trial, each killing its process."""
     (tmp_path / "parts_that_travel.py").write_text("def net(input_shape, classes): ...\n")
     names = ["parts_that_travel:net", "parts_that_stay:net"]
     monkeypatch.syspath_prepend(tmp_path)
@@ -93,7 +93,7 @@ def test_a_storage_that_takes_no_files_is_refused_with_the_systems_own_reason() 
 
 
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a disk that is mounted without them, which nobody can mount here."""
+    """Simulate a disk mounted without locks, which a test cannot mount."""
 
     def flock(file: Any, operation: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -150,7 +150,7 @@ def test_a_folder_too_deep_for_rays_sockets_is_refused_before_anything_is_prepar
 
 @pytest.mark.parametrize("name_of_process", ["1", "4194304"])
 def test_a_folder_is_too_deep_from_where_ray_says_so(monkeypatch: pytest.MonkeyPatch, name_of_process: str) -> None:
-    """By Ray's own check of the socket that `node.py` makes there, whose name has the time and the process."""
+    """Compared with Ray's own check of the socket of `node.py`, whose name has the time and the process ID."""
     from ray._private.utils import validate_socket_filepath
 
     monkeypatch.setattr(os, "getpid", lambda: int(name_of_process))

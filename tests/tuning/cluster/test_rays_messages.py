@@ -1,4 +1,4 @@
-"""What Ray tells a driver, in brief: the first sentence of each message, whole, and once."""
+"""Ray's messages to a driver, in brief: the first sentence of each, whole, and once."""
 
 from distill_tune.tuning.cluster.connection import _tell_in_brief
 

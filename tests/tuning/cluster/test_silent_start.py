@@ -1,4 +1,4 @@
-"""What a start of Ray in a thread prints while the main thread has warnings of its own to catch: nothing."""
+"""Starting Ray in a thread prints nothing, even while the main thread catches warnings."""
 
 import subprocess
 import sys
@@ -23,8 +23,8 @@ assert "requests" not in sys.modules
 with Connection(None, ResourcesConfig()) as connection:
     connection.wait()
 """
-"""Another thread's `catch_warnings` is entered before Ray imports requests, and left before requests imports urllib3's
-proxies: rare in searches, and here in each start."""
+"""Another thread's `catch_warnings` is entered before Ray imports requests, and exited before requests imports
+urllib3's proxies: rare in searches, but forced here."""
 
 
 def test_filters_that_another_thread_restores_let_no_warning_through() -> None:

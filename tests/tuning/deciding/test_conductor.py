@@ -1,4 +1,4 @@
-"""The search's decisions, played through without Ray: who is proposed, who goes on, how each one ends."""
+"""The search's decisions, played without Ray: what is proposed, what continues, how each trial ends."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How searches whose trials pause come to an end, and who then still waits."""
+"""How searches with pausing trials finish, and which still wait then."""
 
 from pathlib import Path
 
@@ -114,7 +114,7 @@ def test_patience_counts_trials_that_failed_before_any_was_good_when_a_search_is
 def test_epochs_beyond_a_rung_that_refuses_are_not_entered(make: Make) -> None:
     conductor = make()
     assert conductor.propose() is not None
-    ahead = [{"epoch": epoch, "val/accuracy": 0.5} for epoch in (1, 2, 3, 4)]  # of a checkpoint ahead of the logbook
+    ahead = [{"epoch": epoch, "val/accuracy": 0.5} for epoch in (1, 2, 3, 4)]  # a checkpoint ahead of the logbook
     assert not conductor.goes_on("0000", ahead)
     conductor.ended("0000", None)
     record = conductor.ledger.records["0000"]

@@ -1,4 +1,4 @@
-"""Trials that pause and go on: what study, ledger and budget make of them."""
+"""Trials that pause and resume: how study, ledger and budget treat them."""
 
 from collections import deque
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Spaces of which little is allowed, or that are tried to their end."""
+"""Spaces of which little is allowed, or that are exhausted."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ from distill_tune.tuning.state.logbook import JOURNAL
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 NEITHER = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [1.0, 0.0]}}
-"""Each value is allowed by itself; a distillation of which nothing is left is not."""
+"""Each value is valid on its own, but two weights of 0 leave nothing to distill."""
 
 
 def test_values_that_break_a_rule_together_are_an_infeasible_trial_and_the_search_goes_on(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_values_that_break_a_rule_together_are_an_infeasible_trial_and_the_searc
 
 
 def grid_of(tmp_path: Path, limits: FakeLimits, places: int, convnets: int) -> Conductor:
-    """Of three students of one family, and three times as many as `convnets` of another."""
+    """A grid of three combinations of one family, and three times `convnets` of another."""
     student = {"family": ["mlp", "convnet"], "convnet": {"width": {"int": [4, 3 + convnets]}}}
     optim = {"batch_size": {"choice": [16, 32, 64]}}
     tables = {"data": {"source": "digits"}, "student": student, "optim": optim}
@@ -72,7 +72,7 @@ def test_a_grid_tries_every_combination_once_in_however_many_places_and_ends(tmp
 
 
 class Ending(Sampler):
-    """One of Optuna's that comes to an end, as somebody would name it in a module of his own."""
+    """One of Optuna's samplers that runs out, as a user would name it in a custom module."""
 
     def build(self, seed: int, number: int) -> BaseSampler:
         return GridSampler({"optim.batch_size": [16, 32], "optim.learning_rate": [0.01, 0.02, 0.03]}, seed=seed)

@@ -26,7 +26,7 @@ def test_a_budget_of_time_ends_by_itself_and_stays_ended() -> None:
 
 @pytest.fixture
 def now_s(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Seconds since 1970, which stay what they are."""
+    """A frozen time, in seconds since 1970."""
     monkeypatch.setattr(time, "time", lambda: 1e9)
     monkeypatch.setattr(time, "monotonic", lambda: 500.0)
     return 1e9

@@ -1,4 +1,4 @@
-"""What a search begins with: the middle of its ranges, the largest that its limits allow, or what others learnt."""
+"""What a search begins with: the middle of its ranges, the largest allowed student, or what others learnt."""
 
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def test_what_costs_nothing_stays_in_its_middle_under_limits(preparation: Any) -
 def test_what_an_epoch_takes_is_timed_of_a_student_that_the_limits_allow(
     preparation: Any, most: int, is_the_middle: bool
 ) -> None:
-    """Else a time budget would be planned for students that are never trained, many times too slow."""
+    """Else a time budget would be planned for far slower students, which are never trained."""
     student = {"mlp": {"width": {"log_int": [4, 1024]}}}
     found, _ = fitted(preparation, student=student, limits={"max_parameters": most})
     ((timed, _),) = _middles(found.space, preparation.dataset)
@@ -125,7 +125,7 @@ def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
 def test_with_a_name_that_makes_it_larger_a_student_is_again_the_largest_that_the_limits_allow(
     image_space: Any, tmp_path: Path
 ) -> None:
-    """Else the name would be refused there, and not be tried before the sampler has heard of the others."""
+    """Else the name would be refused at that size, and not tried before the sampler knows of the others."""
     convnet = {"width": {"int": [4, 40]}, "depth": {"int": [1, 3]}, "norm": {"choice": ["none", "batch"]}}
     student = {"family": "convnet", "convnet": convnet}
     space = image_space(student=student, limits={"max_parameters": 3_500})
@@ -194,7 +194,7 @@ def test_a_start_whose_student_is_over_the_limits_is_told_of(preparation: Any) -
 
 @pytest.fixture
 def other(tmp_path: Path) -> str:
-    """The folder of a search that has begun, and no more."""
+    """The folder of a search that has just begun."""
     write_search_toml(tmp_path, space_with(), "command")
     Study(tmp_path / JOURNAL, "other", space_with())
     return str(tmp_path)

@@ -30,7 +30,7 @@ from distill_tune.tuning.state.records import TrialRecord
 
 
 def picky(input_shape: tuple[int, ...], classes: int, width: int, heads: int) -> nn.Module:
-    """A network of a user's own, of which some corners, the smallest too, cannot be built."""
+    """A custom network that cannot be built at some corners, including the smallest."""
     if width % heads:
         raise ValueError(f"{heads} heads cannot share a width of {width}")
     return nn.Sequential(nn.Linear(*input_shape, width), nn.ReLU(), nn.Linear(width, classes))
@@ -51,7 +51,7 @@ def test_each_family_trains_at_the_pace_that_is_fastest_for_it(
     monkeypatch.setattr(fitting, "chosen_paces", lambda space, dataset: paces)
     found, _ = fitted(preparation, student={"family": ["mlp", "resnet"]})
     write_search_toml(tmp_path, found.space, "command")
-    for space in (found.space, load_space(tmp_path / SEARCH_TOML, [])):  # as it is, and as it is taken up again
+    for space in (found.space, load_space(tmp_path / SEARCH_TOML, [])):  # as it is, and as it is resumed
         for family, pace in paces.items():
             optim = space.at(space.middle(chosen={FAMILY: family})).optim
             assert (optim.precision, optim.memory_format, optim.paces) == (*pace, None)
@@ -116,7 +116,7 @@ def test_time_that_cannot_pay_for_the_full_budget_lowers_it_and_says_so(
 
 
 def test_time_is_not_shortened_by_what_a_processor_takes_where_trials_have_gpus(preparation: Any) -> None:
-    """None is here; else an epoch is timed on it."""
+    """If a GPU is here, an epoch is timed on it."""
     gpus = {"resources": {"gpus_per_worker": 1}, "search": {"max_epochs": 81, "time": "1s"}}
     found, said = fitted(preparation, **gpus)
     has_one = torch.cuda.is_available()
@@ -204,7 +204,7 @@ def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(pre
 
 
 class Strict(Student):
-    """A user's own family, whose options say by themselves which of them go together."""
+    """A custom family that checks itself which of its options go together."""
 
     width: int = 4
     heads: int = 1
@@ -255,7 +255,7 @@ def test_latency_is_a_limit_too(preparation: Any) -> None:
 def test_a_search_that_goes_on_where_everything_is_slower_now_knows_what_was_fast_enough(
     preparation: Any, monkeypatch: pytest.MonkeyPatch, latency_ms: float | None
 ) -> None:
-    """Without a latency: of a search that was begun before latencies were written down."""
+    """No latency is known if the search began before latencies were recorded."""
     monkeypatch.setattr("distill_tune.tuning.planning.limits.latency_ms", lambda *arguments: 5.0)
     space = space_with(limits={"max_latency_ms": 1})
     values = {"student.mlp.widths": [12], "optim.learning_rate": 0.01}

@@ -127,7 +127,7 @@ def test_lanes_that_bfloat16_makes_idle_are_told(preparation: Any) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="precision is measured where there is a GPU")
 def test_lanes_that_other_machines_gpus_make_idle_are_told_of(preparation: Any) -> None:
-    """They choose bfloat16 by themselves, where the driver could measure nothing."""
+    """They choose bfloat16 themselves, as the driver could measure nothing."""
     said = list[str]()
     for gpus in (1, 0):
         with_lanes(

@@ -1,4 +1,4 @@
-"""Room on the disk: how much is asked for, before anything is made, of what will be written."""
+"""Disk space: how much is required, before anything is made, for what will be written."""
 
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def test_the_cache_is_as_large_as_it_was_said_to_be(
     size = CacheSize.of(variants, preparation.dataset)
     folders = [outputs_folder(preparation.prepared.teacher_folder, variant) for variant in variants]
     written = sum(path.stat().st_size for folder in folders for path in folder.glob("*.arrow"))
-    assert size.num_bytes <= written <= size.num_bytes + 12_000 * len(variants)  # what Arrow says of its columns
+    assert size.num_bytes <= written <= size.num_bytes + 12_000 * len(variants)  # Arrow's column metadata
 
 
 @pytest.mark.parametrize("kind", [["hint"], ["hint", "crd"], ["soft_targets"]])
@@ -148,7 +148,7 @@ def test_each_lane_of_a_place_has_a_checkpoint_of_its_own(small_space: Space, pr
 def test_a_memory_of_samples_is_counted_in_the_room_that_is_asked_for(
     image_space: Any, ready: Any, search: dict[str, Any], paused: int
 ) -> None:
-    """Two float32 numbers a sample and dimension; twice at work: a checkpoint is whole before the one before goes."""
+    """Two float32 per sample and dimension; twice in training: a checkpoint is written before the last one goes."""
 
     def checkpoints(negatives: Any, places: int) -> int:
         crd = {"negatives": negatives, "dimensions": {"log_int": [16, 64]}}

@@ -1,4 +1,4 @@
-"""What a dry run says of the time before a search: training a teacher and labelling, less what the cache has."""
+"""The time before a search, as a dry run reports it: teacher training and labelling, minus what is cached."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The search without a teacher: what its space is, what it may use, and how its best are compared."""
+"""The search without a teacher: its space, what it may use, and how its best trials are compared."""
 
 import tomllib
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_a_sampler_that_cannot_sample_the_space_without_a_teacher_is_refused_bef
     tables: dict[str, Any] = {
         "data": {"source": "blobs"},
         "student": {"family": "mlp", "mlp": {"widths": {"choice": [[8], [12]]}}},
-        "loss": {"temperature": {"log": [1.0, 8.0]}},  # the one range of numbers
+        "loss": {"temperature": {"log": [1.0, 8.0]}},  # the only numeric range
         "search": {"sampler": "cmaes"},
     }
     known_to_fit(Space.parse(tables), preparation.dataset)
@@ -166,7 +166,7 @@ def test_without_a_usable_rival_there_are_the_two_baselines() -> None:
 
 
 def test_a_baseline_that_shares_one_seed_with_the_winner_is_not_compared_with_it_and_that_is_said() -> None:
-    """Both came to their end in two; a difference is paired over those that they share."""
+    """Both finished in two seeds, but a difference is paired over the shared ones."""
     winner = Candidate("trial-0003", space_with().config, [5, 6, 7], TrialRecord(3, "0003", {}))
 
     def train(some: list[Candidate]) -> None:

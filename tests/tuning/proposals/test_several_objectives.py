@@ -1,4 +1,4 @@
-"""Searches of several objectives: what the study and the samplers are told, and what is kept of each trial."""
+"""Searches with several objectives: what study and samplers are told, and what is kept of each trial."""
 
 import json
 from collections import deque
@@ -41,7 +41,7 @@ able = [name for name in SAMPLERS.names if SAMPLERS.get(name).several_objectives
 def test_every_trial_is_accounted_for_and_the_front_is_that_of_plain_optuna(
     sampler: str, scheduler: str, tmp_path: Path
 ) -> None:
-    slow = sampler == "gp"  # once it learns, from ten on; and it goes on asking for what is over a limit
+    slow = sampler == "gp"  # once it learns, after ten trials; it keeps proposing what is over a limit
     limits = Counted(10_000) if slow else COUNTED
     ledger = played(tmp_path, limits, sampler=sampler, scheduler=scheduler, trials=11 if slow else 14).ledger
     study = reopened(tmp_path)
@@ -85,7 +85,7 @@ def test_tpe_is_shown_complete_trials_first_and_stopped_ones_by_how_far_they_cam
 
 
 def test_tpe_is_shown_who_was_stopped_before_anything_was_known_of_it_behind_all_others() -> None:
-    """Trials that have only begun when the time ends a search, which is then extended."""
+    """These trials had only begun when time ended the search, which is then extended."""
     study = optuna.create_study(directions=["maximize", "minimize"])
     known = optuna.create_trial(state=TrialState.PRUNED, user_attrs={RUNGS: {"1": [0.9, 100.0]}})
     study.add_trials([optuna.create_trial(state=TrialState.PRUNED), known, optuna.create_trial(values=[0.5, 100.0])])

@@ -1,4 +1,4 @@
-"""`search.start_from`: what each sampler makes of the trials of another search."""
+"""`search.start_from`: how each sampler uses the trials of another search."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def space_of(sampler: str, **search: Any) -> Space:
 
 
 def tell(study: Study, proposal: Proposal, status: Status) -> None:
-    """A trial ends so, after an epoch if it is not infeasible; the closer to a rate of 0.01, the better."""
+    """End a trial with `status`, after an epoch unless infeasible; a rate closer to 0.01 is better."""
     score = 1 - abs(proposal.values["optim.learning_rate"] - 0.01)
     reports = [{"epoch": 1, "val/accuracy": score, "val/loss": score}]
     is_known = status is not Status.INFEASIBLE
@@ -103,14 +103,14 @@ def test_what_was_over_the_limits_of_another_search_is_not_taken_for_a_bad_stude
 
 
 def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path: Path) -> None:
-    """The search without a teacher begins hours after the paths were looked at."""
+    """The search without a teacher begins hours after the paths were checked."""
     there, said = other_search(tmp_path / "other", "random", Status.COMPLETED), list[str]()
     assert still_there([there, str(tmp_path / "gone")], said.append) == [there]
     assert said == [f"warning: search.start_from: {tmp_path / 'gone'} is gone; the search begins without its trials"]
 
 
 def test_others_that_have_not_what_is_searched_for_are_told_of(tmp_path: Path) -> None:
-    """A metric that is reported only where it is an objective is in nobody else's logbook."""
+    """A metric that is reported only as an objective is missing from other logbooks."""
     (tmp_path / "other").mkdir()
     played(tmp_path / "other", trials=2)
     write_search_toml(tmp_path / "other", Space.parse(TABLES), "command")

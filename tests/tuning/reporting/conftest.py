@@ -1,4 +1,4 @@
-"""Results in every state in which somebody may ask for a report."""
+"""Results in every state in which a report may be requested."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The charts of a report, in every state of a search; what plotly.js would not take, plotly's own checks refuse."""
+"""The charts of a report, in every state of a search, validated by plotly's own checks."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def test_of_a_complete_search_there_is_every_chart_and_of_one_without_trials_non
 @pytest.mark.parametrize("chart", [examined, sizes, so_far])
 def test_charts_of_several_results_are_well_made(chart: Callable[..., Any], result_in: ResultIn) -> None:
     found = chart([result_in("complete"), result_in("of_several_objectives"), result_in("unfinished")])
-    if chart is sizes:  # both winners have as many parameters
+    if chart is sizes:  # both winners have the same size
         assert found is None
     else:
         is_well_made(found.figure)
@@ -90,7 +90,7 @@ def test_progress_ends_at_the_best_of_all_rungs_and_ends_and_only_gets_better(
 def test_what_alone_decides_mattered_most(result_in: ResultIn) -> None:
     chart = importance(result_in("complete"))
     assert chart is not None
-    assert chart.data[0]["y"][-1] == "learning_rate"  # all that the played trials' values hang on, but for their number
+    assert chart.data[0]["y"][-1] == "learning_rate"  # played trials' scores depend on it alone, but for their number
     assert sum(chart.data[0]["x"]) == pytest.approx(1.0)
     assert "Not ranked, since only some trials have them: mlp.widths, convnet.width." in chart.said
 
@@ -104,7 +104,7 @@ def test_a_range_searched_by_its_logarithm_matters_over_all_of_its_decades() -> 
     ranges = {"learning_rate": {"log": [1e-6, 1.0]}, "momentum": {"uniform": [0.0, 1.0]}}
     chart = importance(of_trials(values, scores, **ranges))
     assert chart is not None
-    assert chart.data[0]["x"][-1] > 0.9  # the number's own half below 1e-3 is a thousandth of the range
+    assert chart.data[0]["x"][-1] > 0.9  # in linear terms, below 1e-3 lies a thousandth of the range
     assert chart.data[0]["y"][-1] == "learning_rate"
 
 
@@ -177,7 +177,7 @@ def test_over_the_first_word_there_is_room(result_in: ResultIn) -> None:
     chart = differences(result_in("complete"))
     assert chart is not None
     last, first = chart.layout["yaxis"]["range"]
-    assert (first, last) == (-0.6, pytest.approx(1.3))  # places 0 and 1; where plotly chooses, words are cut in two
+    assert (first, last) == (-0.6, pytest.approx(1.3))  # places 0 and 1; plotly's own range cuts words in two
 
 
 def test_a_student_has_one_colour_in_all_charts_and_no_other_has_it(result_in: ResultIn) -> None:

@@ -59,7 +59,7 @@ def test_parts_of_the_user_s_own_need_not_be_there(tmp_path: Path) -> None:
 
 def test_it_writes_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     assert main([str(folder), "-o", str(tmp_path / "page.html")]) == 0
-    assert (tmp_path / "page.html").stat().st_size > 1_000_000  # with plotly.js in it
+    assert (tmp_path / "page.html").stat().st_size > 1_000_000  # includes plotly.js
 
 
 def test_a_pipe_gets_the_page_and_stays_one(folder: Path, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_result_that_cannot_be_read_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     summed_up(tmp_path, played(tmp_path, trials=1))
-    assert comparison_of  # loaded with all that the command needs: nobody may read the packages of root
+    assert comparison_of  # imported with all the command needs: user nobody cannot read root's packages
     tmp_path.chmod(0)
     with as_nobody():
         assert main([str(tmp_path)]) == 2

@@ -1,4 +1,4 @@
-"""The pages: what stands in them, that they need nothing else, and that a real browser draws them."""
+"""The pages: their content, that they are self-contained, and that a real browser draws them."""
 
 import json
 import re
@@ -28,7 +28,7 @@ NASTY = "</script><script>document.title = 'taken'</script>"
 
 
 class Read(HTMLParser):
-    """Text, charts' places and whatever a page asks for from elsewhere."""
+    """A page's text, chart places, and what it loads from elsewhere."""
 
     def __init__(self, page: str):
         super().__init__()
@@ -52,7 +52,7 @@ class Read(HTMLParser):
 
 
 def drawn(page: Path, tmp_path: Path) -> str:
-    """The page's document once a browser has run its scripts."""
+    """The page's DOM once a browser has run its scripts."""
     assert CHROMIUM is not None
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     options += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND"]
@@ -125,7 +125,7 @@ def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_
 
 
 def go_on(folder: Path) -> None:
-    """Another program takes the search up."""
+    """Another program resumes the search."""
     with (folder / "ledger.jsonl").open("a") as file:
         file.write(json.dumps({"entry": "session", "at_s": 2.0, "command": "--resume"}) + "\n")
 
@@ -234,7 +234,7 @@ def test_results_of_one_name_are_called_by_their_folders(tmp_path: Path) -> None
     text = Read(comparison_of([Result.of(folder) for folder in folders])).text
     assert "If you pick the best of several results here" in text
     assert "None: all have the same search.toml" in text
-    assert all(text.count(str(folder)) == 1 for folder in folders)  # below the heading; elsewhere where they part
+    assert all(text.count(str(folder)) == 1 for folder in folders)  # below the heading; elsewhere, what differs
     assert all(text.count(name) >= 3 for name in ("a/same", "b/same"))
 
 

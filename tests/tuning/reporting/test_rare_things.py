@@ -1,4 +1,4 @@
-"""A page of what is rare: single epochs, numbers for names, ranges that are narrow, what costs nothing."""
+"""A page of rare cases: single epochs, numbers as names, narrow ranges, students that cost nothing."""
 
 import html
 import math
@@ -30,7 +30,7 @@ ResultIn = Callable[[str], Result]
 
 
 def is_seen(trace: dict[str, Any]) -> bool:
-    """Whether plotly.js draws something of it: of a line it takes two places."""
+    """Whether plotly.js draws anything: a line needs two distinct points."""
     return "markers" in trace["mode"] or any(
         None not in pair and pair[0] != pair[1] for pair in pairwise(zip(trace["x"], trace["y"], strict=True))
     )
@@ -70,7 +70,7 @@ def test_results_called_by_numbers_or_dates_have_a_row_each(result_in: ResultIn)
     chart = examined(numbered)
     assert chart is not None
     assert chart.data[0]["y"] == ["2", "10"]
-    assert chart.layout["yaxis"]["type"] == "category"  # else plotly.js puts them on an axis of numbers
+    assert chart.layout["yaxis"]["type"] == "category"  # else plotly.js uses a numeric axis
 
 
 def test_a_student_that_costs_nothing_is_on_the_axis_too() -> None:
@@ -102,7 +102,7 @@ def test_marks_of_parallel_axes_stand_where_they_say_and_differ() -> None:
     chart = parallel(of_trials(values, [0.5, 0.6], **ranges))
     assert chart is not None
     beta, depth, width = chart.data[0]["dimensions"][:3]
-    assert len(set(beta["ticktext"])) == 5  # plotly.js has a place for each text, not for each mark
+    assert len(set(beta["ticktext"])) == 5  # plotly.js has one position per text, not per tick
     assert [float(text) for text in depth["ticktext"]] == depth["tickvals"]
     assert [math.log10(float(text)) for text in width["ticktext"]] == pytest.approx(width["tickvals"])
 
@@ -111,7 +111,7 @@ def test_what_users_name_stands_on_parallel_axes_as_they_wrote_it() -> None:
     values = [{"optim.way": way} for way in ("a<b", "c&d")]
     chart = parallel(of_trials(values, [0.5, 0.6], way={"choice": ["a<b", "c&d"]}))
     assert chart is not None
-    assert chart.data[0]["dimensions"][0]["ticktext"] == ["a<b", "c&d"]  # which plotly.js takes for text, not for HTML
+    assert chart.data[0]["dimensions"][0]["ticktext"] == ["a<b", "c&d"]  # plotly.js shows it as text, not as HTML
 
 
 def test_who_cannot_see_a_chart_is_told_what_it_shows_and_not_its_loose_numbers(result_in: ResultIn) -> None:
@@ -138,7 +138,7 @@ def test_a_winner_that_could_be_compared_with_nobody_has_its_test_results_and_al
     assert "97.00%" in page
     drawn = page[page.rindex("const figures = {") : page.rindex("for (const [name, figure]")]
     places = set(re.findall(r'<div class="chart" id="(\w+)"', page))
-    assert set(re.findall(r'^  "(\w+)": \{', drawn, re.MULTILINE)) == places  # else plotly.js stops at the first
+    assert set(re.findall(r'^  "(\w+)": \{', drawn, re.MULTILINE)) == places  # else the script stops early
     assert "accuracies" in places
 
 

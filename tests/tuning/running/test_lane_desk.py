@@ -1,4 +1,4 @@
-"""The desk between a search and its lane hosts: who is due, and who is suspected when a process dies."""
+"""The desk between a search and its lane hosts: due trials, and suspects when a process dies."""
 
 from distill_tune.tuning.running.lane_desk import LaneDesk
 from distill_tune.tuning.verdict.work_queue import dealt

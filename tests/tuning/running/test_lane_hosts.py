@@ -1,4 +1,4 @@
-"""Places with fused lanes on a real Ray: each trial is reported, stopped, replaced and retried by itself."""
+"""Places with fused lanes on a real Ray: each trial is reported, stopped, replaced and retried alone."""
 
 from pathlib import Path
 from typing import Any

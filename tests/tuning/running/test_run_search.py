@@ -1,4 +1,4 @@
-"""Tune around the conductor, on a real Ray: places that are all used, trials that fail, budgets that end."""
+"""Tune around the conductor, on a real Ray: full use of places, failing trials, budgets that run out."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def test_all_trials_end_in_the_ledger_and_nothing_is_held_afterwards(tmp_path: P
 
 
 class LookAtPlaces(Watcher):
-    """Which places there are, and whether they all live, whenever a trial begins."""
+    """Records the places, and those that are gone when a trial begins."""
 
     def __init__(self) -> None:
         self.places: set[int] = set()
@@ -103,7 +103,7 @@ def test_one_place_and_one_seed_give_the_same_trials_to_the_bit(tmp_path: Path, 
 
 
 class Legs(Watcher):
-    """How often each trial was begun, and what it told."""
+    """How often each trial began, and what it reported."""
 
     def __init__(self) -> None:
         self.begun: Counter[str] = Counter()
@@ -119,7 +119,7 @@ class Legs(Watcher):
 def test_a_trial_is_not_kept_from_its_workers_places_by_a_group_that_waits_for_a_trial(
     tmp_path: Path, preparation: Any
 ) -> None:
-    """As after the loss of a node: of two places, the cluster has room for the workers of one."""
+    """As after losing a node: the cluster has room for the workers of one of two places."""
     conductor, context = searched(tmp_path, preparation, trials=4, workers=2, scheduler="promotion")
     run_search(conductor, replace(context, group_of=spacious))
     assert (tmp_path / "both have begun").exists()
@@ -169,7 +169,7 @@ def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work
     monkeypatch.setattr(tune_adapters, "PATIENCE_S", -1.0)
     conductor, _ = searched(tmp_path, preparation)
     report = {"epoch": 9, "val/accuracy": 0.5}
-    conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])  # it goes on
+    conductor.take_up([TrialRecord(99, "0099", {}, status=Status.COMPLETED, reports=[report])])  # resumed
     heard_of: list[str] = []
     waiting = Waiting(conductor, ConductedScheduler(conductor, Kept()), heard_of.append)
     assert not waiting.stop_all()
@@ -179,7 +179,7 @@ def test_a_search_says_what_it_waits_for_once_each_time_that_no_trial_is_at_work
         monkeypatch.setattr(ConductedScheduler, "is_anybody_at_work", is_at_work)
         assert not waiting.stop_all()
         assert len(heard_of) == number_said
-    # what an earlier test had there may still be on its way out
+    # an earlier test's resources may not be released yet
     assert all(
         re.fullmatch(r"waiting for a place, or for a process to start in it: the cluster has \d of 3 CPUs free", line)
         for line in heard_of
@@ -260,7 +260,7 @@ def test_a_killed_trial_actor_costs_no_trial_and_tune_writes_no_file_of_it(
 def test_an_actor_that_ray_has_killed_for_its_memory_costs_no_trial(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of such a one Ray gives no error of a dead actor."""
+    """Ray then raises no dead-actor error."""
     killed = list[Exception]()
     resolve = PlaceActors._actor_task_resolved
 

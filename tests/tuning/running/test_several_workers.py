@@ -1,4 +1,4 @@
-"""Searches whose trials have several workers each, on a real Ray: places, and processes that are lost."""
+"""Searches with several workers per trial, on a real Ray: places, and lost processes."""
 
 import subprocess
 import sys
@@ -34,12 +34,12 @@ def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted
     assert heard_of == ["waiting for a place, or for a process to start in it: the cluster has 1 of 3 CPUs free"]
     assert conductor.ledger.count(Status.INTERRUPTED) == conductor.ledger.count() == 1
     eventually(lambda: {each["state"] for each in placement_group_table().values()} == {"REMOVED"})
-    all_is_given_back()  # never, if what waited had its places now
+    all_is_given_back()  # never, if the group had its places now
 
 
 @pytest.fixture
 def another_ray() -> Iterator[None]:
-    """A second cluster on this machine, of another program."""
+    """Another program's Ray cluster on this machine."""
     code = (
         "from distill_tune.tuning.cluster.own_ray import start_own_ray;"
         "start_own_ray(False, log_to_driver=False, num_cpus=1); print('up', flush=True); input()"
@@ -59,7 +59,7 @@ def another_ray() -> Iterator[None]:
 
 
 class InTurn(Watcher):
-    """Kills a process of one name after the other, each at the first report of another trial."""
+    """Kills one process per name in turn, each at the first report of another trial."""
 
     def __init__(self, *names: str):
         self.left, self._met = list(names), set[str]()

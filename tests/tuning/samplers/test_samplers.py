@@ -52,7 +52,7 @@ def test_the_sampler_of_every_shipped_space_proposes_what_can_be_trained_and_lea
 
 
 SMALL = {"gp": {"startup_trials": 5}, "cmaes": {"startup_trials": 5}, "nsgaii": {"population": 5}}
-"""Samplers of complete trials, which soon begin to learn."""
+"""Samplers of complete trials, set to learn early."""
 
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.PAUSED, Status.INTERRUPTED])
@@ -106,7 +106,7 @@ def test_a_sequence_never_repeats_itself_whoever_ends_first_in_a_conditional_spa
     study = Study(tmp_path / "j", "s", Space.parse({**NUMBERS, "student": student, "search": {"sampler": "qmc"}}))
     at_work, rates = [study.ask() for _ in range(8)], list[float]()
     for _ in range(24):
-        ended = at_work.pop()  # the first eight end in the reverse of the order in which they began
+        ended = at_work.pop()  # the first eight end in reverse order
         rates.append(ended.values["optim.learning_rate"])
         study.tell(known_of(ended), Status.COMPLETED)
         at_work.insert(0, study.ask())
@@ -114,7 +114,7 @@ def test_a_sequence_never_repeats_itself_whoever_ends_first_in_a_conditional_spa
 
 
 def test_a_strategy_goes_on_where_what_all_trials_had_by_chance_is_not_there_for_one(tmp_path: Path) -> None:
-    """Twenty trials with a teacher have a weight for it, and the one with labels alone has none."""
+    """Twenty trials with a teacher have a `soft_weight`, and one with labels alone has none."""
     loss = {"kind": ["soft_targets", "labels"], "soft_weight": {"uniform": [0.0, 1.0]}}
     space = Space.parse({**NUMBERS, "loss": loss, "search": {"sampler": "cmaes", "cmaes": {"startup_trials": 5}}})
     study, far = Study(tmp_path / "j", "s", space), []

@@ -1,4 +1,4 @@
-"""TPE: Optuna's up to its memory, and what it remembers beyond."""
+"""TPE: like Optuna's up to its memory, and what it keeps beyond."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 
 
 def rounded(values: dict[str, Any]) -> dict[str, Any]:
-    """To nine digits: the normal distribution differs in the last of them."""
+    """Round to nine digits: the normal distribution differs in the last."""
     return {name: float(f"{value:.9g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
@@ -32,7 +32,7 @@ def test_up_to_its_memory_tpe_is_optunas_own(
 ) -> None:
     space = Space.parse(tables)
     study = Study(tmp_path / "j", "s", space)
-    study.ask()  # is at work all along
+    study.ask()  # stays running
     grown(study, 30, [Status.FAILED, Status.COMPLETED, Status.STOPPED])
     known, ours = study._study.trials, study.ask()
     monkeypatch.setattr(_truncnorm, "_log_ndtr", np.vectorize(_truncnorm._log_ndtr_single, otypes=[float]))
@@ -75,7 +75,7 @@ def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_tria
         best = sorted(ended, key=lambda trial: (trial.value or 0, trial.number))[:100]
         seen = Recent(study._study, memory)._get_trials()
         assert [t.number for t in seen] == [*sorted(t.number for t in best), *(t.number for t in trials[-memory:])]
-        if len(trials) == 201:  # a trial that ends long after it has become one of the older
+        if len(trials) == 201:  # a trial that ends long after it left the memory
             report = {"epoch": 1, "val/loss": 0.0}
             study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED)
     assert best[0].number == 0

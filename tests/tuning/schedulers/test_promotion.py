@@ -1,4 +1,4 @@
-"""The scheduler that pauses and promotes: against Algorithm 2 of the paper, and what it owes to a search."""
+"""The pausing scheduler: checked against Algorithm 2 of the paper, and what a search needs of it."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def promoting(**search: Any) -> PromotionJudge:
 
 
 def arrive(judge: PromotionJudge, number: int, epochs: int, *scores: float) -> bool:
-    """A trial at a rung; whether it goes on, else it pauses."""
+    """Whether a trial continues at a rung; else, pause it."""
     passed = judge.goes_on(f"{number:04d}", epochs, *scores)
     if not passed:
         judge.pause(f"{number:04d}", epochs)
@@ -32,7 +32,7 @@ def arrive(judge: PromotionJudge, number: int, epochs: int, *scores: float) -> b
 
 
 def best_third(scores: Sequence[float]) -> list[str]:
-    """Names of the best third, as the paper has it: the first of an order."""
+    """Names of the best third, as in the paper: the first in order."""
     order = sorted(range(len(scores)), key=lambda number: (-scores[number], number))
     return [f"{number:04d}" for number in order[: len(scores) // 3]]
 

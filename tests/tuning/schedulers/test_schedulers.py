@@ -22,7 +22,7 @@ def judge(**search: Any) -> Judge:
 
 
 class Absent(Scheduler):
-    """A user's own that forgets to return its judge."""
+    """A custom scheduler that returns no judge."""
 
     def judge(self, search: SearchConfig) -> Judge:
         return None  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""A search that TensorBoard is shown."""
+"""A search for TensorBoard to show."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ def space() -> Space:
 
 @pytest.fixture
 def ledger(space: Space, tmp_path: Path) -> Iterator[Ledger]:
-    """Thirteen trials of a search that goes on until a test, or its end, closes it."""
+    """The ledger of thirteen trials, open until a test, or its teardown, closes it."""
     ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
     for number in range(12):
         record = trial(space, number)

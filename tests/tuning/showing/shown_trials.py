@@ -1,4 +1,4 @@
-"""Trials of a search that TensorBoard is shown, and what TensorBoard's own readers make of them."""
+"""Trials for TensorBoard to show, and how TensorBoard's own readers see them."""
 
 import random
 from pathlib import Path
@@ -29,7 +29,7 @@ ALL_STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RU
 
 
 class Dice:
-    """Stands for an Optuna trial: samples with a seed."""
+    """Acts as an Optuna trial: samples with a seed."""
 
     def __init__(self, seed: int):
         self._random = random.Random(seed)
@@ -54,11 +54,11 @@ def report(epoch: int, accuracy: float, **others: float) -> dict[str, float]:
 
 
 ENDS = [Status.COMPLETED] * 3 + [Status.STOPPED] * 4 + [Status.FAILED] * 2 + [Status.INTERRUPTED] * 2
-"""How trials 0 to 10 end; trial 11 goes on running, and trial 12 is infeasible."""
+"""How trials 0 to 10 end; trial 11 keeps running, and trial 12 is infeasible."""
 
 
 def hparams_backend(folder: Path) -> tuple[Any, Any]:
-    """TensorBoard's own answer to what the HParams page asks: the experiment and the session groups."""
+    """TensorBoard's own answers for the HParams page: the experiment and the session groups."""
     multiplexer = EventMultiplexer()
     multiplexer.AddRunsFromDirectory(str(folder))
     multiplexer.Reload()

@@ -1,4 +1,4 @@
-"""What a search says at its end."""
+"""What a finished search prints."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def test_the_verdict_table_fits_a_terminal_where_all_samples_are_right() -> None
 
 
 def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
-    """What the words are made from."""
+    """The summary to put in words."""
     student = {"family": "mlp", "init": init, "mlp": {"width": 20, "depth": 2}}
     optim = {"learning_rate": 0.0123456, "weight_decay": 1e-4}
     return {"best": {"trial": 7, "config": {"student": student, "loss": loss, "optim": optim}}}

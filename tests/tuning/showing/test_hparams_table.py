@@ -25,7 +25,7 @@ def test_every_trained_trial_is_in_the_table_with_its_status(ledger: Ledger, tmp
         Status.INTERRUPTED: api_pb2.STATUS_UNKNOWN,
     }
     expected = {f"{number:04d}": names[status] for number, status in enumerate(ENDS)}
-    expected["0011"] = api_pb2.STATUS_UNKNOWN  # what TensorBoard says of a session that has no end yet
+    expected["0011"] = api_pb2.STATUS_UNKNOWN  # TensorBoard's status of a session without an end
     assert {name: group.sessions[0].status for name, group in groups.items()} == expected
 
 
@@ -103,7 +103,7 @@ def test_the_order_in_which_weights_are_written_does_not_hide_the_trial_without_
 
 
 def test_a_column_is_optional_where_a_choice_or_a_weight_together_with_it_takes_it_away() -> None:
-    """No temperature with `hint` as the kind and without `dkd`; a weight between 0 and 1 is never exactly 0."""
+    """`hint` as the kind without `dkd` has no temperature; a weight between 0 and 1 is never exactly 0."""
     loss: dict[str, Any] = {"kind": ["hint", "soft_targets"], "temperature": {"log": [1.0, 4.0]}}
     loss["also"] = {"dkd": {"choice": [1.0, 0.0]}, "vid": {"uniform": [0.0, 1.0]}, "hint": {"log": [0.1, 1.0]}}
     loss["vid"] = {"scale": {"log": [0.1, 1.0]}}

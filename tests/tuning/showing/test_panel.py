@@ -1,4 +1,4 @@
-"""The live panel: counts, the best trial, rungs, and never more than its lines."""
+"""The live panel: counts, the best trial, rungs, and its limit of lines."""
 
 from typing import Any
 

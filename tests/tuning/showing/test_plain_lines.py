@@ -1,4 +1,4 @@
-"""What people read in a pipe or a log while a search runs: few lines, each whole by itself."""
+"""Output to a pipe or a log while a search runs: few lines, each self-contained."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The watcher in a terminal: panel or lines, phases, and the time that is left."""
+"""The watcher in a terminal: panel or lines, phases, and the remaining time."""
 
 import io
 

@@ -56,7 +56,7 @@ def ask_for_groups(server: "subprocess.Popen[bytes]", log: Path, count: int) -> 
     )
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and server.poll() is None:
-        time.sleep(0.2)  # between two looks; nothing is assumed to be done by then
+        time.sleep(0.2)  # between polls; nothing is assumed to be done by then
         address = next((word for word in log.read_text().split() if word.startswith("http://127.0.0.1")), None)
         if address is None:
             continue
@@ -66,7 +66,7 @@ def ask_for_groups(server: "subprocess.Popen[bytes]", log: Path, count: int) -> 
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 groups: list[dict[str, Any]] = json.load(answer).get("sessionGroups", [])
-        except (OSError, http.client.HTTPException):  # it has no answer yet
+        except (OSError, http.client.HTTPException):  # not ready yet
             continue
         if len(groups) >= count and all(group["sessions"][0].get("metricValues") for group in groups):
             return groups

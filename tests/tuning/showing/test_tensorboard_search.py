@@ -1,4 +1,4 @@
-"""What TensorBoard shows of the search as a whole: its course, its leaders, its settings, its charts and its front."""
+"""What TensorBoard shows of the search as a whole: course, leaders, settings, charts and front."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What TensorBoard draws of each trial: its reports as scalars, as one story, while it runs and once it has ended."""
+"""What TensorBoard draws of each trial: its reports as one series of scalars, while it runs and once it has ended."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Trials that are told to watchers, and consoles that keep what is written to them."""
+"""Trials reported to watchers, and consoles that keep their output."""
 
 import io
 from typing import Any
@@ -11,7 +11,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0

@@ -1,4 +1,4 @@
-"""Which result folder `--resume` and `--extend` take where none is named, and what one has of the shared cache."""
+"""Which result folder `--resume` and `--extend` take if none is named, and what it has of the shared cache."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 
 
 def left(storage: Path, *names: str, is_finished: bool = False) -> None:
-    """Result folders, each written to after the one before."""
+    """Make result folders, each newer than the one before."""
     for name in names:
         logbook = Logbook(storage / name)
         if is_finished:
@@ -110,7 +110,7 @@ def test_another_user_s_is_not_taken_up(place_of_all: Path) -> None:
 
 @pytest.fixture
 def place_of_all() -> Iterator[Path]:
-    """A storage that others can look into, as pytest's own folders are none."""
+    """A storage that other users can read, unlike pytest's own folders."""
     with TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""A search that goes on with other code of the user's own than its trials were trained with says so, and goes on."""
+"""A search that resumes with custom code that differs from its trials' code reports it, and continues."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ Write = Callable[[str, str], None]
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """`write(name, text)`: a module of the user's own; the first one of each name is what this process has loaded."""
+    """`write(name, text)`: edits a custom module; the first version of each is what this process has loaded."""
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("own_loss", "own_helpers", "own_net", "own_flip"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -65,7 +65,7 @@ def space(write: Write) -> Space:
 
 
 def searched(folder: Path, space: Space, *, trials: int = 1) -> Path:
-    """The folder of a search that has begun, and been ended."""
+    """The folder of a search that began and was ended."""
     claim = Claim.of_new(folder, space, "its first command")
     (folder / JOURNAL).touch()
     train(claim, trials)

@@ -1,4 +1,4 @@
-"""A search that becomes a longer one, also where a kill comes between its logbook and its `search.toml`."""
+"""Extending a search, even if a kill comes between its logbook and its `search.toml`."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ SPACE = Space.parse(
 
 
 def finish(claim: Claim, *ends: Status, ended_by: str = "trials") -> Path:
-    """Trials that ended so after those that there are, and the search with them."""
+    """Append trials with these `ends`, and finish the search."""
     first = len(claim.history.records)
     (claim.folder / JOURNAL).touch()
     for number, status in enumerate(ends, first):
@@ -37,7 +37,7 @@ def finish(claim: Claim, *ends: Status, ended_by: str = "trials") -> Path:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
-    """All of its trials were trained."""
+    """A search that ran all trials."""
     return finish(Claim.of_new(tmp_path / "search", SPACE, "its first command"), *[Status.COMPLETED] * 20)
 
 
@@ -46,7 +46,7 @@ def length(space: Space) -> tuple[int, str | None]:
 
 
 def extend(folder: Path, trials: int, time: str | None) -> None:
-    """As far as that is written down."""
+    """Extend a search, on disk only."""
     order, claim = extended(folder, trials, time, "its second command", None), Claim.of_old(folder, "")
     order.enter(claim, order.space)
     claim.logbook.release()
@@ -167,7 +167,7 @@ def test_trials_that_are_yet_to_come_or_never_came_for_another_reason_are_not_sa
 
 
 def trained(claim: Claim, number: int, status: Status, pauses: bool = False) -> None:
-    """A trial of two epochs that has ended so, after all that was heard of it."""
+    """Log a trial of two epochs that ended so, after its last report."""
     record = TrialRecord(number, f"{number:04d}", {})
     claim.logbook.trial_started(record)
     for epoch in (1, 2):
@@ -219,7 +219,7 @@ def test_trials_that_the_time_has_interrupted_are_no_sign_that_nothing_gets_bett
 
 
 def of_grid(folder: Path) -> Space:
-    """A search that has tried the only two combinations there are."""
+    """A grid search that has tried both of its combinations."""
     optim = {"batch_size": {"choice": [32, 64]}}
     space = Space.parse({**SPACE.tables, "optim": optim, "search": {"trials": 2, "sampler": "grid"}})
     study = Study(folder / JOURNAL, "search", space)

@@ -1,4 +1,4 @@
-"""Every entry of a logbook is read, by the name that it has on disk, and one that nobody here knows is refused."""
+"""Every logbook entry is read by its name on disk, and an unknown one is refused."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "failed": {},
     "extended": {"trials": 3, "total": 9, "time": None},
 }
-"""What is in the files of searches that have been: no entry may lose its name."""
+"""Entries in the files of earlier searches: none may lose its name."""
 
 
 def test_entries_keep_the_names_that_they_have_in_files() -> None:
@@ -59,7 +59,7 @@ def test_a_session_is_known_by_its_first_name_too(tmp_path: Path) -> None:
 
 
 def test_a_training_that_ended_and_is_done_again_has_each_epoch_once(tmp_path: Path) -> None:
-    """As where its student's file was deleted before `--resume`."""
+    """As when its student's file was deleted before `--resume`."""
     logbook, record = Logbook(tmp_path), TrialRecord(0, "0000", {})
     logbook.trial_started(record)
     for accuracy in (0.5, 0.7):

@@ -1,4 +1,4 @@
-"""Logbook and journal by themselves: one writer, whole entries, and the same content when they are read again."""
+"""Logbook and journal on their own: one writer, whole entries, and the same content when read back."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A search that is ended at any instant and taken up again: played through without Ray, cut after every entry."""
+"""A search that is killed at any instant and resumed: played without Ray, cut after every entry."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ PAUSING = {"scheduler": "promotion"}
 
 
 Whole = tuple[Path, list[Any]]
-"""A search that nobody has disturbed: its folder, and how it ended."""
+"""An undisturbed search: its folder, and how it ended."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_wherever_it_is_killed_it_ends_with_the_same_trials(
 def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
     sampler: str, scheduler: str, objectives: list[str], tmp_path: Path
 ) -> None:
-    trials = 12 if sampler == "gp" else 14  # which is slow once it learns, from the eleventh on
+    trials = 12 if sampler == "gp" else 14  # which is slow once it learns, from trial 11 on
     search = {"sampler": sampler, "scheduler": scheduler, "trials": trials, "objectives": objectives}
     (tmp_path / "whole").mkdir()
     whole = Session(tmp_path / "whole", **search).run()
@@ -185,7 +185,7 @@ def test_whoever_a_rung_has_let_go_on_is_not_stopped_there_when_it_is_taken_up(s
 
 
 def test_trials_are_known_in_the_order_in_which_they_were_proposed_whoever_was_at_work(tmp_path: Path) -> None:
-    """As trials.parquet has them; and of several with the same values the first is confirmed."""
+    """`trials.parquet` has this order, and of equal values the first is confirmed."""
     session = Session(tmp_path)
     session.conductor.concurrency = 3
     names = [proposal.trial_id for _ in range(3) if (proposal := session.conductor.propose()) is not None]
@@ -238,7 +238,7 @@ def test_a_journal_that_lost_its_end_takes_the_logbook_back_with_it(undisturbed:
 
 
 def test_a_hole_in_the_journal_takes_the_logbook_back_to_it(undisturbed: Whole, tmp_path: Path) -> None:
-    """What a lost client of a network's disk had not written when more was written behind it."""
+    """As left by a lost client of a network disk that had already written what follows."""
     folder, whole = undisturbed
     cut_copy(folder, tmp_path / "cut", (folder / LOGBOOK).stat().st_size)
     journal = tmp_path / "cut" / JOURNAL
@@ -318,7 +318,7 @@ def test_a_second_interrupt_between_an_epoch_and_its_entry_loses_nothing(
     session, heard = Session(tmp_path, **search), 0
 
     class Interrupted(Watcher):
-        """Stands before the logbook."""
+        """Comes before the logbook."""
 
         def trial_reported(self, record: TrialRecord) -> None:
             nonlocal heard

@@ -1,4 +1,4 @@
-"""The time that sessions have spent on a search, as their logbook tells it."""
+"""The time that sessions spent on a search, according to their logbook."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ NIGHT_S = 50_000.0
 
 
 def written(folder: Path, *entries: dict[str, Any]) -> History:
-    """What a logbook of these entries says."""
+    """The history of these logbook entries."""
     (folder / LOGBOOK).write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
     return History.of(folder)
 
@@ -35,7 +35,7 @@ def reported(at_s: float, epoch: int, began_s: float) -> dict[str, Any]:
 
 
 def test_a_night_between_two_sessions_is_no_time_of_the_search(tmp_path: Path) -> None:
-    """The second session hears of an epoch that was in a checkpoint of the first, which had been killed."""
+    """The second session reports an epoch from a checkpoint of the first, which was killed."""
     history = written(
         tmp_path,
         *session(100.0, places=1),
@@ -62,7 +62,7 @@ def test_each_session_counts_with_as_many_places_as_it_had(tmp_path: Path) -> No
 
 
 def test_what_is_settled_before_the_places_are_up_is_no_time_of_the_search(tmp_path: Path) -> None:
-    """A trial is judged when it is taken up; the first step may come long after, on a busy cluster."""
+    """A trial is judged when it is resumed; the first step may come much later on a busy cluster."""
     begun = {"entry": "session", "at_s": NIGHT_S, "command": ""}
     history = written(
         tmp_path,

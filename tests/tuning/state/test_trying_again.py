@@ -1,4 +1,4 @@
-"""What failed for a cause that passes, such as memory that another job had, is tried again by --resume."""
+"""`--resume` retries what failed for a temporary cause, such as memory that another job used."""
 
 import json
 import os
@@ -28,7 +28,7 @@ HERE = Path(__file__).parents[1]
 
 @pytest.fixture
 def rays() -> Iterator[Path]:
-    """Where a Ray keeps its sessions; the path is short enough for sockets."""
+    """Where Ray keeps its sessions, with a path short enough for sockets."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
@@ -50,7 +50,7 @@ def search(storage: Path, rays: Path, *arguments: str) -> subprocess.CompletedPr
 def test_a_search_all_of_whose_trials_failed_leaves_rays_logs_and_is_tried_again_with_as_many_trials(
     tmp_path: Path, rays: Path
 ) -> None:
-    """Fewer than five, so that nothing but their number ends it; the one that ends well leaves no logs."""
+    """With fewer than five trials, only their number ends it; the session that succeeds leaves no logs."""
     tables = {**TABLES, "loss": {"kind": "broken_loss:BrokenForAWhile"}, "confirm": {"top": 1, "seeds": 2}}
     tables["search"] = {"max_epochs": 3, "trials": 3}
     (tmp_path / "space.toml").write_text(as_toml(Space.parse(tables)))
@@ -102,7 +102,7 @@ def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_
 
 
 def told(folder: Path, *trials: TrialRecord) -> Logbook:
-    """The logbook of a search that is over, with trials that have ended as their records say."""
+    """A logbook with trials that have ended as their records say."""
     logbook = Logbook(folder)
     logbook.write(Entry.SESSION, command="")
     ledger = Ledger(watchers=[logbook])

@@ -1,4 +1,4 @@
-"""Trainings that would come to the same are trained once: a baseline that is the winner of the search beside, say."""
+"""Identical trainings run once: a baseline equal to the winner of the search without a teacher, say."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def trainings(*candidates: Candidate) -> list[Training]:
 
 
 def test_a_baseline_is_like_the_winner_of_the_search_beside_if_that_found_the_same_student() -> None:
-    """Though each search has its own words for how long it searches, and what it confirms."""
+    """Though the searches' configs differ in how long they search, and what they confirm."""
     space = Space.parse({**TABLES, **SEARCHED})
     bare = space_without_teacher(space)
     found = {name: value for name, value in VALUES.items() if not name.startswith("loss.")}
@@ -92,7 +92,7 @@ def test_what_is_like_one_that_has_failed_has_failed_as_it_did(tmp_path: Path) -
 
 
 def test_the_students_of_all_folds_are_taken_over_too(tmp_path: Path) -> None:
-    """So that a later session finds them as those of any other training."""
+    """So that a later session finds them like those of any training."""
     space = Space.parse({**TABLES, "data": {**TABLES["data"], "folds": 2}})
     one, twin = (Candidate(name, space.at(VALUES), [1000], TrialRecord(7, "0007", VALUES)) for name in ("one", "twin"))
     weights = tmp_path / WEIGHTS / f"{one.run_name(1000)}.safetensors"

@@ -1,4 +1,4 @@
-"""Who is trained again and in which seeds, whose fault a death is, and what share of the time was training."""
+"""What is retrained with which seeds, what a death is blamed on, and what share of the time was training."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where a search's time went, also by clocks that are wrong."""
+"""Where a search's time went, even if clocks are wrong."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from distill_tune.tuning.verdict.clock import Clock, first_step_s
 
 
 def ledger_of(began_s: float, heard_s: float, ended_s: float) -> Ledger:
-    """With one trial of one epoch, which began by its node's clock, and was heard of and ended by the driver's."""
+    """A ledger of one trial with one epoch: its start by the node's clock, its report and end by the driver's."""
     report: Report = {"epoch": 1, "time/began_s": began_s, "time/training_s": 2.0}
     told = {"reports": [report], "heard_s": {1: heard_s}}
     record = TrialRecord(0, "0000", {}, status=Status.COMPLETED, ended_s=ended_s, **told)

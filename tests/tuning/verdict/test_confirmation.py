@@ -1,4 +1,4 @@
-"""Confirmation, examination and summary on a real Ray: what is trained again, and what the test split says of it."""
+"""Confirmation, examination and summary on a real Ray: what is trained again, and how it does on the test split."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_the_examination_agrees_with_the_students_that_were_trained(
 def test_logits_are_scaled_by_what_was_fitted_on_validation(
     trained: tuple[list[Candidate], Ledger], preparation: Any
 ) -> None:
-    """Done again by hand for one configuration, seed by seed."""
+    """Recomputed by hand for one configuration, seed by seed."""
     candidate, data = trained[0][0], preparation.dataset
     examined = examine([candidate], preparation.teacher, data).by_candidate[candidate.name]
     validation, test = data.split("validation"), open_test(data)
@@ -143,7 +143,7 @@ def test_what_a_winner_was_after_fewer_epochs_is_that_of_its_trainings_then(
 def test_test_samples_with_equal_inputs_are_known_and_widen_the_intervals(
     trained: tuple[list[Candidate], Ledger], preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if each of the test samples were there four times."""
+    """As if each test sample occurred four times."""
     (candidate, *_), test = trained[0], open_test(preparation.dataset)
     four = type(test)(**{name: np.concatenate([value] * 4) for name, value in vars(test).items()})
     monkeypatch.setattr("distill_tune.tuning.verdict.examination.open_test", lambda dataset: four)

@@ -1,4 +1,4 @@
-"""What a teacher costs to run, as `summary.json` tells it: counted where it can be, and null where it cannot."""
+"""What a teacher costs to run, in `summary.json`: counted if possible, else null."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +18,7 @@ LOGITS = LoadedTeacher(parameters=0, table=np.zeros((5, 4), dtype=np.float32))
 
 
 class Elsewhere(nn.Module):
-    """A network that NumPy computes, as ONNX Runtime does for an ONNX teacher."""
+    """A network computed by NumPy, as ONNX Runtime computes an ONNX teacher."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return torch.from_numpy(inputs.numpy() @ np.ones((8, 4), dtype=np.float32))

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures
 
 @pytest.fixture
 def pool_of(small_space: Space, preparation: Any, tmp_path: Path) -> PoolOf:
-    """A pool of so many confirmation workers, in the folder of one search."""
+    """A pool of `count` confirmation workers, in the folder of one search."""
 
     def made(
         count: int, ledger: Ledger, budget: Budget, workers_per_trial: int = 1, **options: Any
@@ -53,7 +53,7 @@ def test_an_interrupted_confirmation_begins_nothing_more(winner: Candidate, pool
 def test_in_lanes_a_training_is_begun_again_once_at_least(
     winner: Candidate, pool_of: PoolOf, lanes: int, retries: int, tries: int
 ) -> None:
-    """The death of one is the death of all."""
+    """One lane's death is the death of all."""
     pool, asked = pool_of(1, Ledger(), Budget(2), lanes=lanes, retries=retries), list[Training]()
     pool._train = asked.extend  # type: ignore[method-assign]
     pool.train([winner.again(winner.seeds)])
@@ -61,7 +61,7 @@ def test_in_lanes_a_training_is_begun_again_once_at_least(
 
 
 def test_once_it_is_interrupted_no_worker_is_asked_whether_it_is_up(pool_of: PoolOf) -> None:
-    """Ray would say that the call has failed when the worker is let go."""
+    """Ray would report the call as failed once the worker is released."""
 
     class NeverAsked:
         @property
@@ -120,7 +120,7 @@ def test_why_no_worker_comes_up_is_said(winner: Candidate, pool_of: PoolOf, monk
 def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_nothing_to_train(
     winner: Candidate, pool_of: PoolOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after the loss of a node: of two workers, the cluster has room for the group of one."""
+    """As after losing a node: the cluster has room for the group of one of two workers."""
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool.ConfirmationWorker", SpaciousWorker)
     seeds = {"first": [1, 2, 3], "second": [4, 5, 6]}
     first, second = (Candidate(name, winner.config, own, winner.source) for name, own in seeds.items())
@@ -128,7 +128,7 @@ def test_a_training_is_not_kept_from_its_workers_places_by_a_group_that_has_noth
     with pool_of(2, ledger, Budget(6), workers_per_trial=2) as pool:
         pool.train([first])
         assert (tmp_path / "both have begun").exists()
-        pool.train([second])  # also by the worker whose group has given its places up
+        pool.train([second])  # also by the worker whose group gave up its places
     assert ledger.count(Status.COMPLETED) == ledger.count() == 6
 
 
@@ -159,7 +159,7 @@ def test_what_no_worker_could_be_kept_up_for_is_no_outcome_and_the_next_session_
     restarts: int,
     retries: int,
 ) -> None:
-    """It may not be begun again, or the worker is gone for good."""
+    """No retry is allowed, or the worker is gone for good."""
     monkeypatch.setattr("distill_tune.tuning.verdict.confirmation_pool._WORKER_RESTARTS", restarts)
     first = Candidate("a", winner.config, winner.seeds[:1], winner.source)
     lost = of_400_epochs(winner, "b")
@@ -202,7 +202,7 @@ def test_the_last_that_ends_its_process_in_two_sessions_does_not_keep_the_confir
 def test_a_training_whose_last_epoch_was_heard_but_not_its_end_is_complete_once_its_student_is_written(
     winner: Candidate, pool_of: PoolOf
 ) -> None:
-    """The session before this one was killed between the two."""
+    """The previous session was killed between the two."""
     seed = winner.seeds[0]
     reports = [{"epoch": epoch, "val/accuracy": 0.5, "val/loss": 1.0} for epoch in range(1, 10)]
     heard = TrialRecord(-1, winner.run_name(seed), winner.source.values, group="confirm-trial-0007", reports=reports)
@@ -234,7 +234,7 @@ def test_a_fault_at_one_worker_ends_the_confirmation_and_keeps_no_other_waiting(
 
 
 def test_what_a_worker_says_may_be_lost_and_is_said_again(winner: Candidate, pool_of: PoolOf) -> None:
-    """As where memory runs out, or a node is lost: Ray says so with other errors than that of a dead actor."""
+    """As when memory runs out or a node is lost: Ray then raises other errors than that of a dead actor."""
     fresh = winner.again(winner.seeds[:1])
     ledger = Ledger(watchers=[Breaking(ray.exceptions.OutOfMemoryError("the node's memory is used up"))])
     with pool_of(1, ledger, Budget(1)) as pool:
@@ -262,7 +262,7 @@ def test_a_training_that_spoils_its_process_fails_and_the_next_has_one_in_order(
 def test_what_cannot_be_written_at_the_end_is_no_outcome_and_the_next_session_writes_it(
     winner: Candidate, pool_of: PoolOf, tmp_path: Path, lanes: int
 ) -> None:
-    (tmp_path / WEIGHTS).touch()  # where a folder must be made
+    (tmp_path / WEIGHTS).touch()  # in place of a folder
     logbook = Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook])
     with (

@@ -1,4 +1,4 @@
-"""What an examination is expected to take: each answer that it asks for, as long as one was found to take."""
+"""The expected time of an examination: the number of its answers times the measured time of one."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 from distill_tune.tuning.verdict.examination import examine
 
 LOOKS = 2 * 3
-"""At one portion, to find the number of threads: three with each."""
+"""Passes over one portion to choose the thread count: three each."""
 
 
 def test_it_is_known_how_often_each_student_will_be_asked(small_space: Space, preparation: Any, tmp_path: Path) -> None:

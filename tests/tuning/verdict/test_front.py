@@ -1,4 +1,4 @@
-"""The front of a search of several objectives: who is on it, and who of them is confirmed."""
+"""The front of several objectives: which trials are on it, and which are confirmed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -104,7 +104,7 @@ def test_no_configuration_of_the_search_without_a_teacher_is_confirmed_twice() -
 
 
 def test_candidates_of_the_search_without_a_teacher_are_chosen_as_those_of_the_search(small_space: Space) -> None:
-    """Three tries at the first objective against one, and two at other ends of the front, would favour them."""
+    """Three tries at the first objective, rather than one and two at other front ends, would favour them."""
     ledger = ledger_of(*FRONT)
     for record in ledger.records.values():
         record.values = {"optim.learning_rate": 0.01 + record.number / 1000}
@@ -116,7 +116,7 @@ def test_candidates_of_the_search_without_a_teacher_are_chosen_as_those_of_the_s
 
 
 def test_of_a_search_that_has_given_up_nothing_is_confirmed(small_space: Space) -> None:
-    """One that was at work then may have come to an epoch since."""
+    """A trial running then may have finished an epoch since."""
     ledger, said = ledger_of(*FRONT), list[str]()
     baseline: Any = SimpleNamespace(ledger=ledger, space=small_space, ended_by=Reason.FAILURES)
     phase: Any = SimpleNamespace(_reporter=SimpleNamespace(tell=said.append))

@@ -1,4 +1,4 @@
-"""Which runs of a confirmation are not made again when it is taken up: those whose students are there, and whole."""
+"""Which runs a resumed confirmation does not repeat: those whose students exist and are whole."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from distill_tune.weights import write_weights
 def test_a_run_whose_student_a_lost_machine_has_not_kept_whole_is_made_again(
     damaged: str, kept: int, tmp_path: Path
 ) -> None:
-    """It had the entry that the run is complete, and the name of the file, on its disk, but not all that was in it."""
+    """Its disk had the entry of the complete run and the file's name, but not all of the file's content."""
     space = Space.parse({**TABLES, "data": {**TABLES["data"], "folds": 2}})
     candidate = Candidate("trial-0007", space.at(VALUES), [1000], TrialRecord(7, "0007", VALUES))
     name = candidate.run_name(1000)

@@ -1,4 +1,4 @@
-"""A logit that is not finite for a test sample costs a student that sample, and nobody the verdict."""
+"""A logit that is not finite for a test sample costs a student that sample, but not the verdict."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def student(small_space: Space, preparation: Any) -> nn.Module:
 
 @pytest.fixture
 def candidate(small_space: Space, tmp_path: Path) -> Make:
-    """`candidate(name, student)`: with the same weights in two seeds."""
+    """`candidate(name, student)`: the same weights for two seeds."""
 
     def made(name: str, student: nn.Module) -> Candidate:
         weights = tmp_path / f"{name}.safetensors"
@@ -50,7 +50,7 @@ def candidate(small_space: Space, tmp_path: Path) -> Make:
 
 
 def overflowing(student: nn.Module, inputs: np.ndarray) -> int:
-    """Make one unit of the student overflow for the row with the largest first input, and be 0 for all others."""
+    """Make a unit overflow for the row with the largest first input, and be 0 for all others; return the row."""
     second, first = np.sort(inputs[:, 0])[-2:]
     assert first > second > 0
     with torch.no_grad():
@@ -89,7 +89,7 @@ def test_a_logit_that_is_not_finite_costs_one_sample_and_not_the_verdict(
 
 
 class Odd(nn.Module):
-    """A teacher that has nothing to say."""
+    """A teacher with NaN logits."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return torch.full((len(inputs), 4), torch.nan)

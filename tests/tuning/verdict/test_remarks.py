@@ -1,4 +1,4 @@
-"""What is said beside a verdict."""
+"""Remarks alongside a verdict."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from distill_tune.tuning.verdict.remarks import (
 
 
 def summary(teacher: float | None, alone: float | None, word: str = "DOES NOT BEAT") -> dict[str, Any]:
-    """The student without a teacher has an interval of a point to either side."""
+    """A summary; the student without a teacher has an interval of ±1 point."""
     if alone is None:
         return {"teacher": {"test": {"accuracy": teacher}}, "baselines": {}, "verdict": {}}
     accuracy = {"mean": alone, "low": alone - 0.01, "high": alone + 0.01}
@@ -92,7 +92,7 @@ def test_a_space_of_which_most_is_refused_is_told_of(refused: int, trained: int,
 
 
 def failing(*ends: tuple[str, Status]) -> Ledger:
-    """Trials with this optimizer that ended so."""
+    """Trials with given optimizers and ends."""
     ledger = Ledger()
     for number, (kind, status) in enumerate(ends):
         message = f"ValueError: {number}." if status is Status.FAILED else ""

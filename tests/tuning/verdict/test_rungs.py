@@ -1,4 +1,4 @@
-"""What a search says of its rungs can be written down, whatever a judge of the user's own has put there."""
+"""A search's report on its rungs can be written, whatever a custom judge has put there."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from distill_tune.tuning.verdict.rungs import rung_report
 
 @pytest.fixture
 def ledger() -> Ledger:
-    """Six trials that came to their end, each better than the one before."""
+    """Six completed trials, each better than the one before."""
     ledger = Ledger("val/loss")
     for number in range(6):
         record = TrialRecord(number, f"{number:04d}", {})

@@ -1,4 +1,4 @@
-"""Who wins a confirmation, what is said of those that failed in it, and how lucky the winner was in the search."""
+"""Which candidate wins a confirmation, how failures are reported, and how lucky the winner was in the search."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ def candidate(number: int) -> Candidate:
 
 
 def surviving(**seeds: tuple[int, float]) -> Callable[[list[Candidate]], None]:
-    """Trains each candidate in so many of its seeds, to such an accuracy; those that are not named in all."""
+    """Trains each named candidate with that many seeds to that accuracy, and all others with all seeds."""
 
     def train(candidates: list[Candidate]) -> None:
         for each in candidates:
@@ -78,7 +78,7 @@ def test_what_failed_and_what_could_not_be_compared_stands_in_the_summary() -> N
 
 
 def by_seed(accuracies: dict[str, dict[int, float]], trained: list[tuple[str, int]]) -> Callable[..., None]:
-    """Trains to what is written for a name in a seed, else to a half; what has no accuracy fails."""
+    """Trains to the accuracy given for a name and seed, by default 0.5; an accuracy of 0 fails."""
 
     def train(candidates: list[Candidate]) -> None:
         for each in candidates:
@@ -131,7 +131,7 @@ def test_one_that_diverges_in_all_further_seeds_but_one_is_judged_by_those_that_
 def test_of_candidates_that_are_equally_accurate_the_one_with_the_lower_loss_wins_whatever_seed_ends_first(
     first: str,
 ) -> None:
-    """Sums of the same three accuracies, of 359 samples, differ in their last digit by their order."""
+    """Sums of the same three accuracies, of 359 samples, differ in the last digit with their order."""
     right = {5: 350, 6: 345, 7: 344}
 
     def train(candidates: list[Candidate]) -> None:
@@ -160,7 +160,7 @@ def winner(in_the_search: list[Report], *again: list[Report]) -> Candidate:
 
 @pytest.mark.parametrize(("objective", "sign"), [("val/accuracy", 1), ("val/loss", -1)])
 def test_a_winner_that_was_stopped_early_is_compared_after_as_many_epochs(objective: str, sign: int) -> None:
-    """At its end it is better than it was after three epochs, whatever luck it had there."""
+    """At its end it is better than after three epochs, regardless of its luck there."""
     rising = [0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95]
     lucky = winner(curve(0.5, 0.6, 0.78), curve(*rising), curve(*rising))
     found = summary.selection_bias(lucky, objective, sign)

@@ -1,4 +1,4 @@
-"""The queue that the confirmation's threads take from, with real threads: all is done once, nobody waits for ever."""
+"""The confirmation's work queue with real threads: everything is done once, and no thread waits forever."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ LONG_S = 20.0
 
 
 def at_work(work: list[threading.Thread]) -> bool:
-    """Start all, and say whether one of them is still there after a long time."""
+    """Start all threads, and return whether one is still alive after a while."""
     for thread in work:
         thread.daemon = True
         thread.start()

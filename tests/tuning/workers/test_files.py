@@ -1,4 +1,4 @@
-"""The files of a search as a worker has them: here, or on a node that has another disk."""
+"""A search's files as a worker sees them: here, or on a node with another disk."""
 
 import errno
 import os
@@ -33,7 +33,7 @@ def disk() -> Iterator[str]:
 
 @pytest.fixture
 def away(disk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
-    """As a process has them that does not find the mark in the folder."""
+    """Files of a process that does not find the mark in the folder."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "of_the_node"))
     (tmp_path / "of_the_node").mkdir()
     folder = tmp_path / "result"
@@ -76,7 +76,7 @@ def test_what_cannot_be_written_is_the_systems_own_error(files: Files, away: Fil
 
 @pytest.fixture
 def prepared(away: Files) -> Prepared:
-    """Two folders with small and large files, an empty one, and one in a folder below."""
+    """Two folders with small and large files, an empty one, and one in a subfolder."""
     for name, content in {
         "cache/data/train.arrow": b"0123456789",
         "cache/data/schema.json": b"{}",
@@ -120,7 +120,7 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
 
 @pytest.fixture
 def from_another_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the only node were another than the driver's."""
+    """As if the only node were not the driver's."""
     monkeypatch.setattr(files_on_nodes, "other_nodes", ray.nodes)
 
 
@@ -161,7 +161,7 @@ def test_a_node_that_has_the_drivers_disk_maps_what_lies_there(disk: str, away: 
 
 @pytest.fixture
 def joined(monkeypatch: pytest.MonkeyPatch, from_another_node: None) -> None:
-    """As where the cluster was there before the search."""
+    """As if the cluster existed before the search."""
     monkeypatch.setattr(files_on_nodes, "is_own", lambda: False)
 
 

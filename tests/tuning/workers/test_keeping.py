@@ -1,4 +1,4 @@
-"""What trainings leave on the disk, and who takes it away."""
+"""What trainings leave on disk, and what removes it."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from distill_tune.tuning.workers.files import HERE
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    """Of a search whose trials have left a checkpoint each."""
+    """A search whose trials each left a checkpoint."""
     for trial in ("0000", "0001", "0002"):
         path = checkpoint_of(tmp_path, trial)
         path.parent.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ with new_file(Path(sys.argv[1])) as temporary:
 
 
 def half_written(path: Path) -> Path:
-    """What a writer leaves that is killed before its file is whole."""
+    """The file of a writer that was killed before finishing it."""
     died = subprocess.run([sys.executable, "-c", WRITER, str(path)], capture_output=True, text=True, check=False)
     return Path(died.stdout.strip())
 

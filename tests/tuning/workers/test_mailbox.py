@@ -1,4 +1,4 @@
-"""How often workers that die are given the same epoch again."""
+"""How often dying workers are given the same epoch again."""
 
 import asyncio
 from typing import Any, cast
@@ -9,7 +9,7 @@ from distill_tune.tuning.workers.mailbox import _PATIENCE_S, Mailbox
 
 
 async def _times_begun(retries: int, epochs_between: int) -> tuple[int, Any]:
-    """Of an epoch that ends its workers each time, after some that do not; and what the trial hears in the end."""
+    """How often an epoch that kills its workers is begun, after some that do not; and what the trial hears."""
     mailbox = Mailbox(retries)
     await mailbox.assign(cast(Any, "an assignment"))
     for epoch in range(1, epochs_between + 1):
@@ -39,7 +39,7 @@ def test_an_epoch_that_kills_its_workers_is_begun_again_as_often_as_was_asked_fo
 
 
 async def _heard_while_workers(are_up: bool) -> Any:
-    """What a trial hears in a few seconds in which nothing is reported."""
+    """What a trial hears within a few seconds without a report."""
     mailbox = Mailbox(retries=1)
     await mailbox.assign(cast(Any, "an assignment"))
     told = asyncio.create_task(mailbox.next_report())
@@ -71,7 +71,7 @@ async def _asked_twice() -> tuple[bool, Any]:
     reporting = asyncio.create_task(mailbox.report(number, {"epoch": 1.0}, False))
     while mailbox._reports.empty():
         await asyncio.sleep(0)
-    report = await mailbox.next_report()  # of the epoch that was asked for before
+    report = await mailbox.next_report()  # for the epoch asked for before
     reporting.cancel()
     return mailbox._wanted, report
 
@@ -81,10 +81,10 @@ def test_an_epoch_that_is_asked_for_twice_is_trained_once() -> None:
 
 
 async def _told_after_idle_deaths(retries: int, deaths: int) -> tuple[Any, Any]:
-    """What a trial hears, and what its workers are given, after workers have died between two trials."""
+    """What a trial hears, and what its workers are given, after workers died between two trials."""
     mailbox = Mailbox(retries)
     asked = []
-    for _ in range(deaths + 1):  # Ray keeps waiting in the name of the dead
+    for _ in range(deaths + 1):  # Ray leaves calls of dead workers waiting
         asked.append(asyncio.create_task(mailbox.next_assignment()))
         await asyncio.sleep(0)
     await mailbox.assign(cast(Any, "an assignment"))

@@ -1,4 +1,4 @@
-"""A node that has no room for what is brought to it is no fault of a training; without Ray, and as one rank alone."""
+"""A node without room for its files is no fault of a training; tested without Ray, on one rank."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from distill_tune.tuning.workers.files import Files
 
 
 class NoRoom(Files):
-    """Of a node whose disk is full."""
+    """On a node whose disk is full."""
 
     def brought(self, prepared: Prepared) -> Prepared:
         raise StorageError("/tmp of node B has 1 MB free; make room")
@@ -35,7 +35,7 @@ def assignment(small_space: Space, tmp_path: Path) -> Assignment:
 
 
 class Ended(BaseException):
-    """The process has."""
+    """Process exit."""
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Box:
 def test_a_rank_whose_node_has_no_room_ends_its_process_as_the_others_do_not_hear_of_it(
     rank: int, assignment: Assignment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """They would wait for it in what they compute together until that gives up, half an hour later."""
+    """They would wait for it in a collective operation until that times out, half an hour later."""
 
     def end(status: int) -> None:
         raise Ended(status)

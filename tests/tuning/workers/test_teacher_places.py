@@ -1,4 +1,4 @@
-"""A teacher that the places of a cluster run between them."""
+"""A teacher that a cluster's places run together."""
 
 import time
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def portions(count: int = 12) -> list[Tensor]:
 
 
 def answers_when_up(runner: Runner, module: nn.Module, given: list[Tensor]) -> list[Tensor]:
-    """What comes back of portions that are handed out only when a place is up."""
+    """The answers to portions that are handed out only once a place is up."""
     assert isinstance(runner, PlacesRunner)
 
     def one_by_one() -> Iterator[Tensor]:

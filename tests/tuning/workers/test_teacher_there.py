@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures
 
 
 class There(TeacherWork):
-    """Of a driver that trains no teacher itself."""
+    """Trains no teacher in this process."""
 
     def train(self, *asked: Any) -> Any:
         return train_there(*asked)

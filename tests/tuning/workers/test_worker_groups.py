@@ -111,7 +111,7 @@ def test_what_goes_on_after_a_pause_at_a_rung_is_the_same_training_to_the_bit(
 def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(
     group: WorkerGroup, assignment: Assignment, tmp_path: Path
 ) -> None:
-    unwritable = tmp_path / f"{'0' * 250}.pt"  # the name that it has while it is written is too long
+    unwritable = tmp_path / f"{'0' * 250}.pt"  # its temporary name is too long
     whole = all_reports(group, assignment)
     found = all_reports(group, replace(assignment, checkpoint=unwritable, pauses=frozenset({1, 3})))
     assert [report["val/loss"] for report in found] == [report["val/loss"] for report in whole]
@@ -121,7 +121,7 @@ def test_a_checkpoint_for_which_there_is_no_room_costs_no_training(
 def test_a_student_that_cannot_be_written_is_no_fault_of_its_training_and_the_group_serves_the_next(
     group: WorkerGroup, assignment: Assignment, tmp_path: Path
 ) -> None:
-    (tmp_path / "kept").touch()  # where a folder must be made
+    (tmp_path / "kept").touch()  # in place of a folder
     with pytest.raises(StorageError, match=r"^kept/a\.safetensors cannot be written .*make room, --resume"):
         all_reports(group, replace(assignment, keep=tmp_path / "kept" / "a.safetensors"))
     assert len(all_reports(group, assignment)) == 9
@@ -142,7 +142,7 @@ def test_a_group_that_was_shut_down_leaves_nothing_and_serves_the_next_assignmen
 ) -> None:
     before = all_reports(group, assignment)
     group.assign(assignment)
-    next_report(group)  # it is in the midst of a training
+    next_report(group)  # in the middle of training
     own = alive_actors(a_ray_with_dashboard) if isinstance(group, RayTrainGroup) else set()
     assert bool(own) == isinstance(group, RayTrainGroup)
     group.shutdown()
@@ -179,7 +179,7 @@ def test_a_run_that_has_failed_by_itself_is_started_again_and_costs_no_trial(
     after = list[Report]()
     while not after or after[-1]["epoch"] < 9:
         after.append(next_report(two_workers))
-    found = {report["epoch"]: report["val/loss"] for report in before + after}  # what had been told is told again
+    found = {report["epoch"]: report["val/loss"] for report in before + after}  # earlier reports are repeated
     undisturbed = all_reports(two_workers, assignment)
     assert [*found] == list(range(1, 10))
     assert [*found.values()] == pytest.approx([r["val/loss"] for r in undisturbed], abs=1e-6)
@@ -205,7 +205,7 @@ def a_process_of(name: str) -> psutil.Process:
 
 
 def alive_actors(address: str) -> set[str]:
-    """Actors that hold something of a group; Train's one coordinator a cluster stays for the next group."""
+    """Actors that belong to a group; Train's one coordinator per cluster stays for the next group."""
     actors = list_actors(address=address, filters=[("state", "=", "ALIVE")], limit=1000)
     return {a["actor_id"] for a in actors if "Coordinator" not in a["class_name"]}
 
