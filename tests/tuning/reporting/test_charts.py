@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,19 @@ def test_over_the_first_word_there_is_room(result_in: ResultIn) -> None:
     assert chart is not None
     last, first = chart.layout["yaxis"]["range"]
     assert (first, last) == (-0.6, pytest.approx(1.3))  # places 0 and 1; plotly's own range cuts words in two
+
+
+def test_beside_a_word_at_either_end_there_is_room(result_in: ResultIn) -> None:
+    """A verdict of three words was cut in two by the axis on its left."""
+    result = result_in("complete")
+    worse = {"word": "DOES NOT BEAT", "difference": -0.007, "low": -0.013, "high": -0.001}
+    better = {"word": "BEATS", "difference": 0.08, "low": 0.07, "high": 0.089}
+    told = result.summary | {"verdict": {"no_teacher": better, "default_distillation": worse}}
+    chart = differences(replace(result, summary=told))
+    assert chart is not None
+    low, high = chart.layout["xaxis"]["range"]
+    width = high - low
+    assert all(low + 0.2 * width <= x <= high - 0.2 * width for x in chart.data[0]["x"])
 
 
 def test_a_student_has_one_colour_in_all_charts_and_no_other_has_it(result_in: ResultIn) -> None:

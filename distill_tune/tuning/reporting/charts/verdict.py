@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill_tune.export.model_card import BASELINES
@@ -20,6 +21,8 @@ from distill_tune.tuning.reporting.result import Result
 
 _ABOVE, _BELOW = 0.6, 0.7
 """Room above an axis's first row, for a word, and how far before the row after its last one it ends."""
+_BESIDE = 0.35
+"""Room for half a word beside its dot, as a fraction of what the intervals span: half of a chart on a narrow page."""
 _OF_WORDS = {"BEATS": BETTER, "DOES NOT BEAT": WORSE}
 
 
@@ -76,12 +79,23 @@ def differences(result: Result) -> Chart | None:
         "that contains 0 is INCONCLUSIVE: it does not prove that the two are alike.",
         [points | words],
         {
-            "xaxis": axis("points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2),
+            "xaxis": axis(
+                "points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2, range=_room(found)
+            ),
             "yaxis": axis(range=[len(found) - _BELOW, -_ABOVE]),
             "showlegend": False,
         },
         height=130 + 70 * len(found),
     )
+
+
+def _room(verdicts: Sequence[Mapping[str, float]]) -> list[float]:
+    """The axis range, in points: all intervals and 0, with room for a word around each difference."""
+    low, high = min(0.0, *(each["low"] for each in verdicts)), max(0.0, *(each["high"] for each in verdicts))
+    beside = _BESIDE * ((high - low) or 1.0)
+    ends = [min(low, *(each["difference"] - beside for each in verdicts))]
+    ends += [max(high, *(each["difference"] + beside for each in verdicts))]
+    return [100 * end for end in ends]
 
 
 def _broken(name: str) -> str:
