@@ -91,8 +91,7 @@ class Mirror:
 
     def _both(self, book: Path, is_there: bool) -> tuple[bytes, bytes]:
         """A logbook's local and stored content, each empty if there is none."""
-        ours = whole_lines(self.folder / book) if (self.folder / book).is_file() else b""
-        return ours, self.store.read(book) if is_there else b""
+        return whole_lines(self.folder / book), self.store.read(book) if is_there else b""
 
     def _check_nobody_is_at_work(self, book: Path) -> None:
         """Refuse to replace a local result whose logbook is locked, by a search that others took for lost."""

@@ -14,16 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.evaluation.alike import CLOSE, difference, random_samples
 from distill_tune.students import Student
 from distill_tune.teachers._base import DataSpec
 from distill_tune.teachers._keras import KerasNetwork, import_keras
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import TeacherConfig
-
-_SAMPLES = 32
-_CLOSE = 1e-3
-"""Largest allowed difference of two logits; another order of summation in float32 causes far less."""
 
 
 def as_family(network: KerasNetwork, config: TeacherConfig, data_spec: DataSpec) -> nn.Module:
@@ -35,14 +32,14 @@ def as_family(network: KerasNetwork, config: TeacherConfig, data_spec: DataSpec)
     ours = Student.of(config).build(data_spec.input_shape, len(data_spec.classes)).eval()
     try:
         _fill(ours, list(_layers(network.model)))
-        difference = _difference(ours, network, data_spec.input_shape)
+        found = difference(ours, network, random_samples(data_spec.input_shape))
     except (RuntimeError, ValueError) as error:
         raise TeacherError(
             f"{_not_alike(config)} ({one_line(error)}); set both to what it is, or leave them out."
         ) from error
-    if difference > _CLOSE:
+    if found > CLOSE:
         raise TeacherError(
-            f"{_not_alike(config)}: with the same weights their logits differ by {difference:.2g}; set both to what it "
+            f"{_not_alike(config)}: with the same weights their logits differ by {found:.2g}; set both to what it "
             "is, or leave them out."
         )
     return ours
@@ -100,10 +97,3 @@ def _normalisation(module: nn.BatchNorm1d | nn.BatchNorm2d, layer: Any) -> dict[
 
 def _tensor(variable: Any) -> Tensor:
     return torch.as_tensor(variable.numpy())
-
-
-@torch.inference_mode()
-def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
-    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
-    one, other = ours(samples), theirs(samples)
-    return float((one - one.mean(1, True) - other + other.mean(1, True)).abs().max())

@@ -18,16 +18,13 @@ from distill_tune.config import Config, Space
 from distill_tune.config.existing import OF_THE_TEACHERS_WEIGHTS
 from distill_tune.config.messages import dotted
 from distill_tune.errors import CacheError, ConfigError, TeacherError, one_line
-from distill_tune.evaluation.portions import device_of
+from distill_tune.evaluation.alike import CLOSE, difference, random_samples
 from distill_tune.registry import INITIALISATIONS
 from distill_tune.students import Student, build_student, looked_at
 from distill_tune.teachers import Teacher
 from distill_tune.weights import write_weights
 
 _NAME = "weights.safetensors"
-_SAMPLES = 8
-_CLOSE = 1e-3
-"""As in `teachers/_keras_weights.py`."""
 _NORM = "norm"
 """Key in the file's metadata."""
 
@@ -144,21 +141,14 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
             f"teacher.family: the teacher's weights are not those of {whose} ({one_line(error)}); set both to what the "
             "teacher is."
         ) from error
-    if (difference := _difference(ours.eval(), teacher, input_shape)) > _CLOSE:
+    samples = random_samples(input_shape)
+    if len(input_shape) == 3:  # images, whose stored units both normalise
+        samples = (127.5 + 64 * samples).clamp(0, 255)
+    if (found := difference(ours.eval(), teacher, samples)) > CLOSE:
         raise TeacherError(
             f"teacher.family: the teacher's weights fit {whose}, but its logits differ from the teacher's by "
-            f"{difference:.2g}, as with another activation or stride; set both to what the teacher is."
+            f"{found:.2g}, as with another activation or stride; set both to what the teacher is."
         )
-
-
-@torch.inference_mode()
-def _difference(ours: nn.Module, theirs: nn.Module, input_shape: tuple[int, ...]) -> float:
-    """The largest difference between two networks' logits, each sample's centred on its mean."""
-    samples = torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0)).to(device_of(theirs))
-    if len(input_shape) == 3:
-        samples = (127.5 + 64 * samples).clamp(0, 255)
-    one, other = ours.to(samples.device)(samples), theirs(samples)
-    return float((one - one.mean(1, True) - other + other.mean(1, True)).abs().max())
 
 
 def _is_kept(folder: Path, state: dict[str, Tensor]) -> bool:

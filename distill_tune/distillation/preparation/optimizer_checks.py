@@ -83,10 +83,11 @@ def _check_made(name: str, made: object) -> None:
 def _check_rates(name: str, made: list[Optimizer]) -> None:
     """Check that each uses the learning rate that it was built with, which the schedule scales in every step."""
     one, other = ([group.get("lr") for group in each.param_groups] for each in made)
-    if one == other and any(rate is not None for rate in one):
+    rate = next((rate for rate in one if rate is not None), None)  # without any, the optimizer has its own pace
+    if one == other and rate is not None:
         raise ConfigError(
             f"optim.kind: `build` of {name!r} must give its `learning_rate` to the optimizer, but builds it with "
-            f"{one[0]:g} whatever that is; hand it on as lr."
+            f"{float(rate):g} whatever that is; hand it on as lr."
         )
 
 
