@@ -16,7 +16,7 @@ def network(activation: nn.Module, shift: float = 0.0) -> nn.Module:
 
 def test_the_same_weights_with_another_activation_are_another_network() -> None:
     samples = random_samples((5,))
-    assert difference(network(nn.ReLU()), network(nn.ReLU()), samples) == 0
+    assert difference(network(nn.ReLU()), network(nn.ReLU()), samples) < 1e-6  # centring rounds in the last bit
     assert difference(network(nn.GELU()), network(nn.ReLU()), samples) > CLOSE
 
 
