@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
+from math import prod
 from typing import Any, Literal
 
 from distill_tune.config.leaves import KeyPath, is_name, named
@@ -33,12 +34,30 @@ def of_every_trial(space: Space) -> dict[KeyPath, Range]:
     return {path: r for path, r in space.ranges.items() if all(presence.exists(path, trial) for trial in trials)}
 
 
+def num_combinations(space: Space) -> float:
+    """How many combinations of values trials can have, at most; infinite with a range of decimals.
+
+    There are fewer if values break a rule or a limit, or if a term of the loss may have no weight and so no options.
+    """
+    presence = Presence(space.tables, space.config)
+    others = {path: found for path, found in space.ranges.items() if not _is_chosen(path)}
+    return sum(
+        prod(found.num_values for path, found in others.items() if presence.exists(path, trial))
+        for trial in _chosen(space, max)
+    )
+
+
 def _chosen(space: Space, weight_of: Callable[[tuple[Any, ...]], Any]) -> Iterator[Values]:
     """All combinations of choices that other parameters depend on, with one weight per additional loss term."""
     further = {path: found for path, found in space.ranges.items() if path[:2] == ("loss", "also")}
     weights = {dotted(path): weight_of(found.corners()) for path, found in further.items()}
-    choices = combinations({path: found for path, found in space.ranges.items() if is_name(path) or path == USE})
+    choices = combinations({path: found for path, found in space.ranges.items() if _is_chosen(path)})
     return (weights | chosen for chosen in choices)
+
+
+def _is_chosen(path: KeyPath) -> bool:
+    """Whether other parameters depend on the choice at a path; the weights of additional loss terms are apart."""
+    return is_name(path) or path == USE
 
 
 def end_of(space: Space, family: str, end: Literal[0, -1]) -> Values:

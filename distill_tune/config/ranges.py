@@ -55,6 +55,11 @@ class Choice:
     def _as_text(self) -> bool:
         return any(isinstance(value, list) for value in self.values)
 
+    @property
+    def num_values(self) -> int:
+        """How many values it has."""
+        return len(self.values)
+
     def corners(self) -> tuple[Any, ...]:
         """The outermost values; for a choice, all of them."""
         return self.values
@@ -100,6 +105,11 @@ class Interval:
     def as_optuna(self, value: Any) -> Any:
         """A value as Optuna's trials hold it."""
         return int(value) if self.integer else float(value)
+
+    @property
+    def num_values(self) -> float:
+        """How many values it has: infinitely many unless they are integers."""
+        return self.high - self.low + 1 if self.integer else math.inf
 
     def corners(self) -> tuple[Any, ...]:
         """The outermost values."""

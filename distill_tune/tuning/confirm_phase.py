@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import zip_longest
 
 from distill_tune.tuning.deciding.budget import Budget, Reason
 from distill_tune.tuning.interrupts import Interrupt
@@ -106,23 +107,34 @@ class ConfirmPhase:
             yield from candidates_of(self._space, [record], seeds)
 
     def _plan(self, best: list[TrialRecord], beside: SearchPhase | None) -> ConfirmationPlan:
-        run_s = self._config.search.max_epochs * best[0].training_s / best[0].epochs
-        if folds := self._config.data.folds:
-            run_s *= folds / (folds - 1)  # a student on all folds is trained too
-        used_s = sum(phase.used_s for phase in (self._main, beside) if phase is not None)
+        others = [] if beside is None else _best_without_teacher(beside)
+        paired_s = zip_longest(map(self._run_s, best), map(self._run_s, others[: len(best)]), fillvalue=0.0)
+        runs_s = [max(pair_s) for pair_s in paired_s]
         if self._times.total_s is None:
-            return plan_confirmation(self._config, len(best), run_s, None, self._context.room)
+            return plan_confirmation(self._config, runs_s, None, self._context.room)
+        used_s = sum(phase.used_s for phase in (self._main, beside) if phase is not None)
         each_s = examination_s(self._space.at(best[0].values), self._context.preparation.dataset)
         left_s = self._times.total_s - used_s
-        return plan_confirmation(self._config, len(best), run_s, left_s, self._context.room, each_s)
+        return plan_confirmation(self._config, runs_s, left_s, self._context.room, each_s)
+
+    def _run_s(self, record: TrialRecord) -> float:
+        """Seconds of a full training of this trial, at the pace that it had in the search."""
+        run_s = self._config.search.max_epochs * record.training_s / record.epochs
+        folds = self._config.data.folds
+        return run_s * folds / (folds - 1) if folds else run_s  # a student on all folds is trained too
 
     def _searched_without_teacher(
         self, search: SearchPhase, plan: ConfirmationPlan, seeds: list[int]
     ) -> list[Candidate]:
         """The best of the search without a teacher, chosen like those of the search itself."""
-        best = [] if search.ended_by is Reason.FAILURES else candidates(search.ledger)
+        best = _best_without_teacher(search)
         if not best:
             self._reporter.tell(
                 "warning: no trial of the search without a teacher could be used; nothing is said of it"
             )
         return candidates_of(search.space, best[: plan.top], seeds, SEARCHED_NO_TEACHER)
+
+
+def _best_without_teacher(search: SearchPhase) -> list[TrialRecord]:
+    """The trials of that search to confirm, in order of priority; none if it gave up."""
+    return [] if search.ended_by is Reason.FAILURES else candidates(search.ledger)

@@ -1,12 +1,13 @@
 """Corners of a search space."""
 
+import math
 from itertools import product
 from typing import Any
 
 import pytest
 
 from distill_tune.config import Space
-from distill_tune.config.corners import combinations, edges_of, end_of, of_every_trial, of_some_trial
+from distill_tune.config.corners import combinations, edges_of, end_of, num_combinations, of_every_trial, of_some_trial
 from distill_tune.config.messages import dotted
 
 WIDTHS, DEPTHS, STAGES = (4, 6, 9), (1, 3), (1, 2)
@@ -14,10 +15,13 @@ WIDTHS, DEPTHS, STAGES = (4, 6, 9), (1, 3), (1, 2)
 
 @pytest.fixture
 def space() -> Space:
+    return with_loss({"temperature": {"log": [1, 4]}})
+
+
+def with_loss(loss: dict[str, Any]) -> Space:
     mlp = {"width": {"choice": list(WIDTHS)}, "depth": {"int": list(DEPTHS)}}
-    resnet = {"stages": {"int": list(STAGES)}}
-    student = {"family": ["mlp", "resnet"], "mlp": mlp, "resnet": resnet}
-    return Space.parse({"data": {"source": "digits"}, "student": student, "loss": {"temperature": {"log": [1, 4]}}})
+    student = {"family": ["mlp", "resnet"], "mlp": mlp, "resnet": {"stages": {"int": list(STAGES)}}}
+    return Space.parse({"data": {"source": "digits"}, "student": student, "loss": loss})
 
 
 def mlp(width: int, depth: int) -> dict[str, object]:
@@ -41,6 +45,27 @@ def test_combinations_are_every_corner_with_every_other(space: Space) -> None:
 
 def test_without_ranges_there_is_one_combination_which_says_nothing() -> None:
     assert list(combinations({})) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("loss", "of_each_student"),
+    [
+        ({"temperature": 4.0}, 1),
+        ({"temperature": {"choice": [1.0, 2.0, 4.0]}}, 3),
+        ({"kind": ["labels", "soft_targets"], "temperature": {"choice": [1.0, 2.0, 4.0]}}, 1 + 3),
+        ({"kind": ["labels", "label_smoothing"], "temperature": {"log": [1.0, 4.0]}}, 2),
+        ({"temperature": {"log": [1.0, 4.0]}}, math.inf),
+    ],
+)
+def test_a_range_multiplies_the_combinations_of_those_trials_alone_that_have_it(
+    loss: dict[str, Any], of_each_student: float
+) -> None:
+    students = len(WIDTHS) * len(range(1, 3 + 1)) + len(STAGES)
+    assert num_combinations(with_loss(loss)) == students * of_each_student
+
+
+def test_a_space_without_ranges_has_one_combination() -> None:
+    assert num_combinations(Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}})) == 1
 
 
 def test_every_corner_is_a_run_of_the_space(space: Space) -> None:

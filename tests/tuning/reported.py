@@ -1,12 +1,13 @@
 """Results for reports: searches played without Ray, with a summary as a finished search writes it."""
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import tomli_w
-from played_sessions import TABLES, Session
+from played_sessions import TABLES, Session, report_of
 
 from distill_tune.tuning.reporting.result import Result
 from distill_tune.tuning.state.history import History
@@ -36,9 +37,9 @@ WORD: dict[str, Any] = {
 }
 
 
-def played(folder: Path, **search: Any) -> Session:
+def played(folder: Path, kind: type[Session] = Session, **search: Any) -> Session:
     """A search that has finished its trials, but has no summary yet."""
-    session = Session(folder, **search)
+    session = kind(folder, **search)
     session.run()
     tables = {**TABLES, "search": TABLES["search"] | search}
     made_with = {"command": "python -m distill_tune.search", "machine": "x86_64 Linux", "cpus": 2, "python": "3.11"}
@@ -47,7 +48,7 @@ def played(folder: Path, **search: Any) -> Session:
 
 
 def summed_up(folder: Path, session: Session, status: str = "complete", **more: Any) -> None:
-    """Write `summary.json` for the best played trial; if complete, the logbook says that the search has finished."""
+    """Write `summary.json` for the best played trial, and as a search does then, how it ended into the logbook."""
     best = session.conductor.ledger.incumbent
     number = None if best is None else best.number
     found: dict[str, Any] = {"name": folder.name, "space": "digits.toml", "status": status}
@@ -59,8 +60,9 @@ def summed_up(folder: Path, session: Session, status: str = "complete", **more: 
     if status != "complete":
         found |= {"best": {} if number is None else {"trial": number}}
     (folder / "summary.json").write_text(json.dumps(found | more))
-    with (folder / "ledger.jsonl").open("a") as file:
-        file.write(json.dumps({"entry": "finished", "at_s": 0.0}) + "\n" if status == "complete" else "")
+    if end := {"complete": "finished", "failed": "failed"}.get(status):
+        with (folder / "ledger.jsonl").open("a") as file:
+            file.write(json.dumps({"entry": end, "at_s": 0.0}) + "\n")
 
 
 def _verdict(number: int | None) -> dict[str, Any]:
@@ -100,6 +102,19 @@ def without_a_trial(folder: Path) -> None:
     (folder / "study.journal").unlink()
 
 
+class Failing(Session):
+    """A session in which every trial fails, some after an epoch."""
+
+    def _train(self, trial_id: str) -> None:
+        if int(trial_id) % 2:
+            self.conductor.goes_on(trial_id, [report_of(self.conductor, trial_id, 1)])
+        self.conductor.ended(trial_id, "ValueError: always")
+
+
+def all_failed(folder: Path) -> None:
+    summed_up(folder, played(folder, Failing), "failed", message="no trial could be used")
+
+
 def of_a_loss(folder: Path) -> None:
     summed_up(folder, played(folder, objectives=["val/loss"]))
 
@@ -113,7 +128,7 @@ def of_several_objectives(folder: Path) -> None:
 
 STATES = {
     each.__name__: each
-    for each in (complete, unfinished, interrupted, without_a_trial, of_a_loss, of_several_objectives)
+    for each in (complete, unfinished, interrupted, without_a_trial, all_failed, of_a_loss, of_several_objectives)
 }
 """For each state, the function that puts a folder in it."""
 
@@ -130,6 +145,30 @@ def of_trials(values: list[dict[str, Any]], scores: list[float], **ranges: Any) 
         record.heard_s[1] = float(record.number)
     tables = {"search": {"max_epochs": 1}, "optim": ranges}
     return Result(Path("results/told"), tables, {}, History(records=records))
+
+
+class Read(HTMLParser):
+    """A page's text, chart places, and what it loads from elsewhere."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.text, self.charts, self.elsewhere = "", set[str](), list[str]()
+        self._in_code = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._in_code = tag in ("script", "style")
+        if given.get("class") == "chart":
+            self.charts.add(given["id"] or "")
+        if tag in ("link", "img", "iframe") or given.get("src"):
+            self.elsewhere.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_code = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._in_code else f"{' '.join(data.split())} "
 
 
 def is_well_made(figure: dict[str, Any]) -> None:

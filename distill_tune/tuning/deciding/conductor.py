@@ -172,6 +172,8 @@ class Conductor:
         """Handle the end of a trial: it finished, `goes_on` stopped it, or it failed."""
         record = self.ledger.records[trial_id]
         status = self._status(record, failure)
+        if status is Status.FAILED and not record.reports:  # the clock runs, though there is no step yet
+            self.budget.begin(record.started_s)
         if status is Status.STOPPED and self.judge.pauses and self._goes_on_later:
             self._guarded(lambda: self._pause(record))
         else:

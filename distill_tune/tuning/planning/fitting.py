@@ -7,7 +7,7 @@ and what the time cannot pay for (`search.max_epochs`) is settled here once, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,17 +16,16 @@ from typing import Any
 from distill_tune.config import Space, Values, parse_duration_s
 from distill_tune.config.corners import edges_of
 from distill_tune.config.leaves import PACES, found_at, named
-from distill_tune.config.searching import COSTS, LATENCY, SearchConfig
+from distill_tune.config.searching import COSTS, LATENCY
 from distill_tune.data import Dataset
-from distill_tune.data.class_notes import too_few_to_rank_by
 from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.preparation.single_samples import check_single_samples
 from distill_tune.distillation.preparation.student_checks import check_own_students
 from distill_tune.distillation.training.pace import PLAIN, Pace
 from distill_tune.errors import ConfigError
 from distill_tune.paths import expanded
-from distill_tune.registry import SAMPLERS
 from distill_tune.students import Student
+from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
 from distill_tune.tuning.planning.limits import Limits
@@ -36,8 +35,6 @@ from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
 from distill_tune.tuning.samplers import Sampler
 from distill_tune.tuning.state.records import TrialRecord
-
-_WORST_CLASS = "val/worst_class_accuracy"
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         ConfigError: no student of the space is within its limits or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
-    for warning in (*_warnings(space.config.search), *_of_the_worst_class(space.config.search, dataset)):
+    for warning in early_warnings(space, dataset):
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
@@ -101,37 +98,6 @@ def _check_sampler(space: Space) -> None:
                 f"search.sampler: `build` of {search.sampler!r} must give one of Optuna's samplers, but gave "
                 f"{made!r:.60}; mend it."
             )
-
-
-def _warnings(search: SearchConfig) -> Iterator[str]:
-    """Warnings about sampler settings that have no effect."""
-    sampler = Sampler.of(search)
-    if search.start_from and not sampler.learns_from_others:
-        able = [repr(name) for name in SAMPLERS.names if SAMPLERS.get(name).learns_from_others]
-        yield (
-            f"search.start_from has no effect, since search.sampler = {search.sampler!r} learns nothing from other "
-            f"searches; use {' or '.join(able)}"
-        )
-    learns_at_once = search.start_from and sampler.learns_from_others
-    if search.trials <= sampler.num_at_random and not learns_at_once:
-        sooner = ", or use 'tpe'" if SAMPLERS.get("tpe")().startup_trials < search.trials else ""
-        yield (
-            f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
-            f"search of {search.trials} learns nothing; raise search.trials{sooner}"
-        )
-
-
-def _of_the_worst_class(search: SearchConfig, dataset: Dataset) -> Iterator[str]:
-    """A warning if a class has too few samples to rank students by their worst class."""
-    if _WORST_CLASS not in search.objectives:
-        return
-    split = dataset.split("validation" if dataset.folds is None else "train")
-    if few := too_few_to_rank_by(split.labels, dataset.classes):
-        more = "raise data.validation, use data.folds, or " if dataset.folds is None else ""
-        yield (
-            f"search.objectives: {_WORST_CLASS!r} goes by chance where a class has few samples to validate: {few}; "
-            f"{more}search by 'val/accuracy' or 'val/loss'"
-        )
 
 
 def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = ()) -> Fitted:

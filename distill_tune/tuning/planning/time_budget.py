@@ -5,6 +5,7 @@ The examination on test of what a confirmation finds is paid for too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from distill_tune.config import Config, parse_duration_s
@@ -57,8 +58,7 @@ def least_epochs(config: Config) -> int:
 
 def plan_confirmation(
     config: Config,
-    num_candidates: int,
-    run_s: float,
+    runs_s: Sequence[float],
     left_s: float | None,
     places: int,
     examination_s: float = 0.0,
@@ -66,19 +66,20 @@ def plan_confirmation(
     """The largest confirmation, up to what is configured, that fits into the time left.
 
     Candidates are given up first, down to one, and then seeds, down to two, since an interval needs seeds; that much is
-    planned even if it takes longer than the time left.
+    planned even if it takes longer than the time left. All trainings are taken to be as long as the longest, since the
+    slowest of the candidates may win.
 
     Args:
         config: its `[confirm]` is the upper bound.
-        num_candidates: trials of the search that could be confirmed.
-        run_s: seconds of one full training run.
+        runs_s: for each trial that could be confirmed, in order of priority, the seconds of one full training run.
         left_s: seconds left; None without a time budget.
         places: training runs at a time.
         examination_s: seconds to examine one student.
     """
-    most = ConfirmationPlan.of(config, min(config.confirm.top, num_candidates))
+    most = ConfirmationPlan.of(config, min(config.confirm.top, len(runs_s)))
     if left_s is None:
         return most
     plans = [replace(most, top=top) for top in range(most.top, 0, -1)]
     plans += [replace(most, top=1, seeds=seeds) for seeds in range(most.seeds - 1, LEAST_SEEDS - 1, -1)]
-    return next((plan for plan in plans if plan.seconds(run_s, examination_s, places) <= left_s), plans[-1])
+    fitting = (plan for plan in plans if plan.seconds(max(runs_s[: plan.top]), examination_s, places) <= left_s)
+    return next(fitting, plans[-1])

@@ -90,11 +90,11 @@ def _as_ours(trial: FrozenTrial, told: dict[str, Any], space: Space) -> FrozenTr
         warnings.simplefilter("ignore")  # on values outside a range, which are checked below
         try:
             space.as_optuna(space.suggest(fixed))
-        except (ValueError, ConfigError):  # a value is missing, or out of range
+            return optuna.create_trial(
+                state=trial.state,
+                params={name: trial.params[name] for name in fixed.distributions},
+                distributions=fixed.distributions,
+                **told,
+            )
+        except (ValueError, ConfigError):  # a value is missing or out of range, or no integer where one is due
             return None
-    return optuna.create_trial(
-        state=trial.state,
-        params={name: trial.params[name] for name in fixed.distributions},
-        distributions=fixed.distributions,
-        **told,
-    )

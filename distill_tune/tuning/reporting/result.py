@@ -128,8 +128,9 @@ class Result:
 
     @property
     def trials(self) -> list[TrialRecord]:
-        """All trials, in the order in which they were proposed."""
-        return list(self.history.records.values())
+        """All trials, in the order in which they were proposed; of a failed search, those that --resume tries again."""
+        given_up = self.history.given_up if self.status == "failed" else {}
+        return list((self.history.records or given_up).values())
 
     @cached_property
     def trained(self) -> list[TrialRecord]:
@@ -221,11 +222,12 @@ def _summary(path: Path) -> dict[str, Any]:
 def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
     """The summary without what held only for its own session, if another has begun since.
 
-    A verdict stays only if the search was complete.
+    A verdict stays only if the search was complete, and then all stays until it is extended: a session that ends before
+    it has noted its extension has changed nothing.
     """
     is_complete = summary.get("status") == "complete"
     goes_on = summary.get("sessions", history.sessions) < history.sessions  # older versions did not record it
-    if not goes_on and (history.is_finished or not is_complete):
+    if history.is_finished if is_complete else not goes_on:
         return summary
     kept = [name for name in summary if name not in _OF_ITS_SESSION] if is_complete else ["name", "space"]
     return {name: summary[name] for name in kept if name in summary}

@@ -39,9 +39,12 @@ class Hands:
         return bool(hand)
 
     def told(self, place: int, lanes: Sequence[News]) -> bool:
-        """Process news of a place's lanes, end and refill lanes; returns whether there is anything left to do."""
+        """Process news of a place's lanes, end and refill lanes; returns whether there is anything left to do.
+
+        Failures come last: they end a search only if no trial has finished an epoch, and another lane may just have.
+        """
         hand = self._hands[place]
-        for trial, reports, failure in lanes:
+        for trial, reports, failure in sorted(lanes, key=lambda news: news.failure is not None):
             if trial in hand and not self._goes_on(trial, reports, failure):
                 del hand[trial]
                 self._conductor.ended(trial, failure)

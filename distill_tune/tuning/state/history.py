@@ -27,6 +27,8 @@ class History:
 
     records: dict[str, TrialRecord] = field(default_factory=dict)
     """Every trial of the search, in order of proposal."""
+    given_up: dict[str, TrialRecord] = field(default_factory=dict)
+    """The trials of the last session that ended without a usable one; the next session tries them again."""
     confirmations: dict[str, TrialRecord] = field(default_factory=dict)
     study_bytes: int = 0
     """Length of the study's journal that these entries correspond to."""
@@ -122,7 +124,7 @@ class History:
             del self.confirmations[name]
         has_given_up = self.ended_by == _GAVE_UP and self.plan is None
         if has_given_up or not any(record.is_usable for record in self.records.values()):
-            self.records, self.own_parts, self.ended_by = {}, {}, None
+            self.given_up, self.records, self.own_parts, self.ended_by = self.records, {}, {}, None
             self.search_s = self.spent_s = self.place_s = 0.0
 
     def _count(self, seconds: float, places: int) -> None:

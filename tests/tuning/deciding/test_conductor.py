@@ -201,6 +201,19 @@ def test_failures_beside_a_trial_that_trains_are_no_systematic_fault(make: Make)
     assert conductor.budget.ended_by is None
 
 
+def test_time_runs_from_the_start_of_the_first_trial_also_if_that_fails_before_an_epoch(make: Make) -> None:
+    conductor = make()
+    conductor.budget.time_s, conductor.budget._made_s = 60.0, 0.0
+    for started_ago_s in (50, 3600):  # what fails later changes nothing
+        trial = begin(conductor)
+        conductor.ledger.records[trial].started_s -= started_ago_s
+        conductor.ended(trial, "ValueError: before its first epoch")
+        assert conductor.budget.ended_by is None
+    assert conductor.budget.used_s >= 50
+    conductor.budget.time_s = 50.0
+    assert conductor.budget.ended_by is Reason.TIME
+
+
 def test_one_success_among_the_first_is_enough_to_go_on_past_failures(make: Make) -> None:
     conductor = make(trials=20)
     good = begin(conductor)

@@ -78,7 +78,7 @@ def test_the_search_leaves_the_confirmation_its_share_of_the_time() -> None:
 
 
 def test_without_a_budget_of_time_everything_configured_is_confirmed() -> None:
-    plan = plan_confirmation(CONFIG, 10, run_s=1e9, left_s=None, places=2)
+    plan = plan_confirmation(CONFIG, [1e9] * 10, left_s=None, places=2)
     assert (plan.top, plan.seeds, plan.num_runs) == (3, 5, 30)
 
 
@@ -89,14 +89,14 @@ def test_no_more_is_planned_to_be_confirmed_than_there_will_be() -> None:
 
 
 def test_no_more_is_confirmed_than_there_is() -> None:
-    assert plan_confirmation(CONFIG, 2, 1.0, None, 1).top == 2
+    assert plan_confirmation(CONFIG, [1.0, 1.0], None, 1).top == 2
 
 
 @given(st.floats(0.01, 100), st.floats(0, 2000), st.integers(1, 8), st.floats(0, 20))
 def test_the_plan_fits_the_time_left_or_is_the_least_there_is(
     run_s: float, left_s: float, places: int, examination_s: float
 ) -> None:
-    plan = plan_confirmation(CONFIG, 10, run_s, left_s, places, examination_s)
+    plan = plan_confirmation(CONFIG, [run_s] * 10, left_s, places, examination_s)
     chosen_among, judged = plan.top * plan.seeds, (2 + (plan.top > 1)) * plan.seeds  # one stage after the other
     assert plan.num_runs == chosen_among + judged
     needed_s = (-(-chosen_among // places) - (-judged // places)) * run_s + 3 * plan.seeds * examination_s
@@ -104,12 +104,17 @@ def test_the_plan_fits_the_time_left_or_is_the_least_there_is(
 
 
 def test_examinations_that_take_long_cost_seeds_and_epochs() -> None:
-    plans = [plan_confirmation(CONFIG, 10, 1.0, 60.0, 1, examination_s) for examination_s in (0.0, 4.0, 8.0)]
+    plans = [plan_confirmation(CONFIG, [1.0] * 10, 60.0, 1, examination_s) for examination_s in (0.0, 4.0, 8.0)]
     assert [(plan.top, plan.seeds) for plan in plans] == [(3, 5), (1, 4), (1, 2)]
     epochs = [affordable_epochs(CONFIG, 1.0, 300.0, 1, examination_s) for examination_s in (0.0, 8.0, 1e3)]
     assert epochs == [16, 8, 3]
 
 
 def test_candidates_are_given_up_before_seeds() -> None:
-    plans = [plan_confirmation(CONFIG, 10, 1.0, left_s, 1) for left_s in (30, 29, 24, 14, 11, 8, 0)]
+    plans = [plan_confirmation(CONFIG, [1.0] * 10, left_s, 1) for left_s in (30, 29, 24, 14, 11, 8, 0)]
     assert [(plan.top, plan.seeds) for plan in plans] == [(3, 5), (2, 5), (1, 5), (1, 4), (1, 3), (1, 2), (1, 2)]
+
+
+def test_the_slowest_candidate_of_a_plan_decides_whether_there_is_time_for_it() -> None:
+    plans = [plan_confirmation(CONFIG, runs_s, 30, 1) for runs_s in ([1, 1, 1], [1, 1, 2], [1, 2, 1], [0.5, 1, 1])]
+    assert [(plan.top, plan.seeds) for plan in plans] == [(3, 5), (2, 5), (1, 5), (3, 5)]

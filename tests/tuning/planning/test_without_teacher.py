@@ -115,8 +115,8 @@ def test_two_searches_have_the_time_of_one_between_them() -> None:
 
 def test_the_plan_pays_for_the_best_of_both_searches() -> None:
     config = space_with().config
-    assert plan_confirmation(config, 10, 1.0, None, 1).num_runs == (3 + 3 + 2 + 2) * 5
-    assert plan_confirmation(config, 10, 1.0, 0.0, 1) == ConfirmationPlan(1, 2, 2)
+    assert plan_confirmation(config, [1.0] * 10, None, 1).num_runs == (3 + 3 + 2 + 2) * 5
+    assert plan_confirmation(config, [1.0] * 10, 0.0, 1) == ConfirmationPlan(1, 2, 2)
     alone = space_with(confirm={"baseline_search": False}).config
     assert affordable_epochs(config, 1.0, 120.0, 1) < affordable_epochs(alone, 1.0, 120.0, 1)
 

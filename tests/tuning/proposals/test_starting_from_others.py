@@ -102,6 +102,24 @@ def test_what_was_over_the_limits_of_another_search_is_not_taken_for_a_bad_stude
     assert [trial.state.name for trial in known] == ["COMPLETE", "PRUNED"]
 
 
+def test_a_trial_with_decimals_where_this_space_has_integers_does_not_fit(tmp_path: Path) -> None:
+    """Optuna would read them as the integer below, and then refuse to record them as one."""
+
+    def with_temperature(found: dict[str, Any]) -> Space:
+        own = {"loss": {"kind": "soft_targets", "temperature": found}, "optim": RANGES, "search": {"sampler": "tpe"}}
+        return Space.parse({"data": {"source": "digits"}, "student": {"family": "mlp"}, **own})
+
+    decimals, said = with_temperature({"uniform": [1, 8]}), list[str]()
+    write_search_toml(tmp_path, decimals, "command")
+    other = Study(tmp_path / JOURNAL, "other", decimals)
+    for temperature in (3.7, 3.0):
+        tell(other, other.ask({"loss.temperature": temperature}), Status.COMPLETED)
+    integers = with_temperature({"int": [1, 8]}).with_fixed("search", "start_from", [str(tmp_path)])
+    found = known_of_others(integers, said.append)
+    assert [trial.params["loss.temperature"] for trial in found] == [3]
+    assert said == ["search.start_from: knows 1 of 2 trials"]
+
+
 def test_a_search_that_is_gone_when_it_is_to_be_learned_from_is_told_of(tmp_path: Path) -> None:
     """The search without a teacher begins hours after the paths were checked."""
     there, said = other_search(tmp_path / "other", "random", Status.COMPLETED), list[str]()

@@ -7,12 +7,11 @@ import subprocess
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from reported import STATES, of_trials, played, summed_up
+from reported import STATES, Read, of_trials, played, summed_up
 
 from distill_tune.config.load import apply_setting
 from distill_tune.errors import ConfigError
@@ -25,30 +24,6 @@ from distill_tune.tuning.state.history import History
 ResultIn = Callable[[str], Result]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NASTY = "</script><script>document.title = 'taken'</script>"
-
-
-class Read(HTMLParser):
-    """A page's text, chart places, and what it loads from elsewhere."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.text, self.charts, self.elsewhere = "", set[str](), list[str]()
-        self._in_code = False
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self._in_code = tag in ("script", "style")
-        if given.get("class") == "chart":
-            self.charts.add(given["id"] or "")
-        if tag in ("link", "img", "iframe") or given.get("src"):
-            self.elsewhere.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_code = False
-
-    def handle_data(self, data: str) -> None:
-        self.text += "" if self._in_code else f"{' '.join(data.split())} "
 
 
 def drawn(page: Path, tmp_path: Path) -> str:
@@ -92,6 +67,7 @@ def test_a_complete_page_says_the_verdict_the_students_and_what_the_best_one_is(
         ("unfinished", "It is still running, or was stopped"),
         ("interrupted", "Nothing has been confirmed or examined yet"),
         ("without_a_trial", "no trial could be used"),
+        ("all_failed", "no trial could be used"),
     ],
 )
 def test_a_page_without_a_verdict_says_why(state: str, said: str, result_in: ResultIn) -> None:
@@ -106,83 +82,6 @@ def test_trials_over_a_limit_are_told_apart_from_those_that_count(result_in: Res
     assert int(total) == sum(int(part.split()[0]) for part in parts.split(", ")) == 24
     assert int(found["besides, over a limit"]) == len(result_in("complete").trials) - 24
     assert "(" not in dict(facts_of_search(result_in("without_a_trial")))["trials"]
-
-
-def test_a_search_that_was_extended_and_not_finished_is_not_called_complete(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=2))
-    assert Result.of(tmp_path).status == "complete"
-    with (tmp_path / "ledger.jsonl").open("a") as file:
-        file.write(json.dumps({"entry": "extended", "at_s": 1.0}) + "\n")
-    extended = Result.of(tmp_path)
-    assert extended.status == "unfinished"
-    assert "The verdict predates the extension" in Read(page_of(extended)).text
-    other = tmp_path / "other"
-    other.mkdir()
-    summed_up(other, played(other, trials=2))
-    said = [*warnings([extended, Result.of(other)])]
-    assert f"Extended and not yet complete again; the verdict predates the extension: {tmp_path.name}." in said
-    assert said[-1].startswith("If you pick the best of several results here")
-
-
-def go_on(folder: Path) -> None:
-    """Another program resumes the search."""
-    with (folder / "ledger.jsonl").open("a") as file:
-        file.write(json.dumps({"entry": "session", "at_s": 2.0, "command": "--resume"}) + "\n")
-
-
-def test_of_a_search_that_is_taken_up_again_nothing_of_its_interruption_is_said(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=1)
-    assert Result.of(tmp_path).winner is not None
-    go_on(tmp_path)
-    result = Result.of(tmp_path)
-    assert (result.status, result.winner) == ("unfinished", None)
-    text = Read(page_of(result)).text
-    assert "It is still running, or was stopped" in text
-    assert "Nothing has been confirmed" not in text
-    assert "ended by" not in text
-    assert "time" not in dict(facts_of_search(result))
-
-
-def test_of_a_search_that_is_taken_up_again_its_verdict_still_holds(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=3), sessions=1)
-    before = Result.of(tmp_path)
-    go_on(tmp_path)
-    result = Result.of(tmp_path)
-    assert (result.status, result.winner and result.winner.number) == ("unfinished", before.summary["best"]["trial"])
-    assert "BEATS the same student without a teacher" in Read(page_of(result)).text
-    assert "time" not in dict(facts_of_search(result))
-
-
-def test_what_was_at_work_when_a_search_was_interrupted_is_not_called_running(tmp_path: Path) -> None:
-    session = played(tmp_path, trials=3)
-    lines = (tmp_path / "ledger.jsonl").read_text().splitlines(keepends=True)
-    ends = [line for line in lines if json.loads(line)["entry"] == "ended"]
-    (tmp_path / "ledger.jsonl").write_text("".join(line for line in lines if line != ends[-1]))
-    assert "running" in dict(facts_of_search(Result.of(tmp_path)))["trials"]
-    summed_up(tmp_path, session, "interrupted", sessions=1)
-    told = dict(facts_of_search(Result.of(tmp_path)))["trials"]
-    assert "1 interrupted" in told
-    assert "running" not in told
-
-
-def test_an_extension_that_was_interrupted_gives_nobody_the_files_of_an_earlier_winner(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2, test_opened=1)
-    (tmp_path / "best").mkdir()
-    text = Read(page_of(Result.of(tmp_path))).text
-    assert "Since it was extended, nothing has been confirmed" in text
-    assert "The best student" in text
-    assert "reproduce it" not in text
-
-
-def test_a_search_of_several_runs_says_which_time_is_of_the_last_one(tmp_path: Path) -> None:
-    session = played(tmp_path, trials=2)
-    summed_up(tmp_path, session, sessions=2, time={"total_s": 5.0, "search_s": 900.0, "confirm_s": 3.0})
-    facts = dict(facts_of_search(Result.of(tmp_path)))
-    assert facts["time of the last run"] == "5 s"
-    assert facts["– searching, in all runs"] == "15:00 min"
-    assert facts["– confirming in fresh seeds"] == "3 s"
-    summed_up(tmp_path, session, sessions=1)
-    assert dict(facts_of_search(Result.of(tmp_path)))["time"] == "20 s"
 
 
 def test_of_equal_trials_the_one_with_the_smaller_loss_stands_first() -> None:
