@@ -23,8 +23,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from distill_tune.data.dataset import open_dataset, open_test
 from distill_tune.evaluation.predicting import predict_logits
-from distill_tune.export.model_card import curse_sentence, p_value_sentences, verdict_sentences
 from distill_tune.export.student_folder import open_student_folder
+from distill_tune.export.verdict_words import curse_sentence, p_value_sentences, verdict_sentences
 from distill_tune.train import main as train
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from distill_tune.config.existing import lacking
 from distill_tune.config.leaves import KeyPath, found_at, put
-from distill_tune.config.naming_classes import kinds_that_need_labels
+from distill_tune.config.naming_classes import may_need_labels
 from distill_tune.config.space import Space
 from distill_tune.registry import INITIALISATIONS, LOSSES, OPTIMIZERS, SAMPLERS, STUDENTS
 
@@ -53,7 +53,7 @@ def completed(space: Space, tables: dict[str, Any]) -> Space:
 def _shipped(space: Space) -> Iterator[tuple[KeyPath, dict[str, list[Any]]]]:
     """Every shipped range of entries that some trial of the space may have."""
     absent = set.intersection(*(set(lacking(kind, space.added)) for kind in space.kinds))
-    capped = {"soft_weight": BESIDE_LABELS} if kinds_that_need_labels(space) else {}
+    capped = {"soft_weight": BESIDE_LABELS} if may_need_labels(space) else {}
     for key, written in (OF_ALL_LOSSES | capped).items():
         if key not in absent:
             yield ("loss", key), written

@@ -47,15 +47,17 @@ def brier(logits: Floats, labels: Labels) -> float:
     return float(row_by_row(_squared_distance, logits, labels).mean())
 
 
-def ece(logits: Floats, labels: Labels, bins: int = 15) -> float:
+def ece(logits: Floats, labels: Labels, bins: int = 15, hits: NDArray[np.bool_] | None = None) -> float:
     """Expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 
     Samples fall into `bins` intervals of equal width, ((b - 1) / bins, b / bins], by the probability of their predicted
     class; the result is the mean gap between a bin's accuracy and confidence, weighted by its share of samples.
+    `hits` says which samples count as right, if not those of `correct`.
     """
     confidence = np.exp(row_by_row(_largest, _checked(logits, labels)[0]))
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    surplus = np.bincount(bin_of, weights=correct(logits, labels) - confidence, minlength=bins)
+    hits = correct(logits, labels) if hits is None else hits
+    surplus = np.bincount(bin_of, weights=hits - confidence, minlength=bins)
     return float(np.abs(surplus).sum() / len(labels))
 
 

@@ -11,19 +11,10 @@ from math import prod
 from typing import Any
 
 from distill_tune.config.messages import listed
+from distill_tune.export.verdict_words import baseline_in_words, evidence_sentences, verdict_sentences
 
 _LISTED = 20
 """The most columns that a card lists."""
-BASELINES = {
-    "no_teacher": "the same student without a teacher",
-    "default_distillation": "the same student with default distillation",
-    "searched_no_teacher": "the best student of an equal search without a teacher",
-}
-
-_FLATTERED = (
-    "It is judged by the seeds that chose it, which flatters it: too few of its trainings in further seeds finished."
-)
-
 _DEFAULT_MIX = ", from the mix of teachers that the space gives to all trials, which may be another than this student's"
 _CHOSEN_LATER = ": later choices may have been influenced by earlier results"
 
@@ -67,7 +58,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
     """The card in Markdown, from `summary.json` and `input_sentence` alone."""
     best, teacher = summary["best"], summary["teacher"]
     students = {"**this student**": best}
-    students |= {BASELINES[name]: best | baseline for name, baseline in summary["baselines"].items()}
+    students |= {baseline_in_words(name, summary): best | baseline for name, baseline in summary["baselines"].items()}
     rows = [_row(name, student["test"], student["parameters"]) for name, student in students.items()]
     rows.append(f"| teacher | {share(teacher['test']['accuracy'])} | | | | {known(teacher['parameters'])} |")
     return _CARD.format(
@@ -142,87 +133,6 @@ def openings(summary: dict[str, Any]) -> str:
     """How often the test split has been opened; after the first time, a choice may have been based on it."""
     times = summary["test_opened"]
     return "once" if times == 1 else f"{times} times"
-
-
-def verdict_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence per baseline."""
-    return [
-        f"{found['word']}{' against' * (found['word'] == 'INCONCLUSIVE')} {BASELINES[name]}: "
-        f"{100 * found['difference']:+.2f} points of test accuracy "
-        f"(95 % interval {100 * found['low']:+.2f} to {100 * found['high']:+.2f})."
-        for name, found in summary["verdict"].items()
-    ]
-
-
-def evidence_sentences(summary: dict[str, Any]) -> list[str]:
-    """The evidence behind the verdicts: corrections, other tests, the winner's curse."""
-    return [
-        *p_value_sentences(summary),
-        *_mcnemar_sentences(summary),
-        *_bootstrap_sentences(summary),
-        curse_sentence(summary),
-        *([_FLATTERED] if summary["flattered"] else []),
-        *_failure_sentences(summary),
-    ]
-
-
-def _failure_sentences(summary: dict[str, Any]) -> list[str]:
-    """What failed in the confirmation, which summaries from before 2026-11-29 do not record."""
-    failed = [f"{name.replace('_', ' ')} in {count}" for name, count in summary.get("failed_seeds", {}).items()]
-    told = [f"Some trainings of the confirmation failed; seeds that failed: {', '.join(failed)}."]
-    missing = [BASELINES[name] for name in summary.get("not_compared", [])]
-    return [
-        *(told if failed else []),
-        *([f"Not compared, because too few seeds are shared with the winner: {listed(missing)}."] if missing else []),
-    ]
-
-
-def p_value_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence on all comparisons together; none if there are fewer than two, since the intervals say it all."""
-    found = summary["verdict"]
-    if len(found) < 2:
-        return []
-    told = _by_baseline({name: _p_value(each["interval_p_value_holm"]) for name, each in found.items()})
-    return [f"Corrected for {len(found)} comparisons (Holm): {told}. The verdicts above are not corrected."]
-
-
-def _mcnemar_sentences(summary: dict[str, Any]) -> list[str]:
-    told = _by_baseline({name: _p_value(each["p_value_holm"]) for name, each in summary["verdict"].items()})
-    corrected = ", corrected likewise" if len(summary["verdict"]) > 1 else ""
-    return [f"McNemar's exact test, twice the median over seeds{corrected}: {told}."] if told else []
-
-
-def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
-    ends = {
-        name: f"{100 * each['bootstrap_low']:+.2f} to {100 * each['bootstrap_high']:+.2f}"
-        for name, each in summary["verdict"].items()
-    }
-    return [f"95 % interval by bootstrap over seeds and samples: {_by_baseline(ends)} points."] if ends else []
-
-
-def curse_sentence(summary: dict[str, Any]) -> str:
-    """By how much the winner looked better in the search than in fresh seeds, since it was selected for its luck."""
-    best, bias, epochs = summary["best"], summary["selection_bias"], summary["selection_bias_epochs"]
-    search = best["config"]["search"]
-    objective, of_all = search["objectives"][0], f"{epochs} of {search['max_epochs']} epochs"
-    if bias is None:
-        return f"Winner's curse: unknown, for the winner had trained {of_all} in the search."
-    size, unit = (f"{abs(bias):.4f}", "nats") if objective.endswith("loss") else (f"{abs(100 * bias):.2f}", "points")
-    what = f"{objective} of the winner" + (f" after {of_all}" if epochs < search["max_epochs"] else "")
-    again = f"on average in {best['test']['accuracy']['seeds']} fresh seeds"
-    if not float(size):
-        return f"No winner's curse: {what} looked as good in the search as {again}."
-    if bias < 0:
-        return f"No winner's curse: {what} was better {again} than in the search, by {size} {unit}."
-    return f"Winner's curse: {what} looked better in the search than {again}, by {size} {unit}."
-
-
-def _by_baseline(told: dict[str, str]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in told.items())
-
-
-def _p_value(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def _row(name: str, test: dict[str, Any], parameters: int) -> str:

@@ -24,6 +24,7 @@ from distill_tune.tuning.verdict.confirmation import Confirmation
 from distill_tune.tuning.verdict.front import front_rows
 from distill_tune.tuning.verdict.remarks import (
     failures_in_words,
+    kept_in_part_in_words,
     left_out_in_words,
     not_exported_in_words,
     not_finite_in_words,
@@ -162,7 +163,8 @@ class Session:
         head = {**self._head, **self._front(confirmation)}
         best = self.claim.folder / BEST
         found = complete(head, confirmation, self.context.preparation, self.context.fitted.limits, self.ledger, best)
-        self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found), *not_exported_in_words(found))
+        self.reporter.tell(*not_finite_in_words(found), *weak_teacher_in_words(found), *kept_in_part_in_words(found))
+        self.reporter.tell(*not_exported_in_words(found))
         self.clock.export_s = time.monotonic() - began_s
         return found
 

@@ -59,6 +59,8 @@ def test_naming_a_loss_brings_the_ranges_that_it_is_shipped_with(name: str) -> N
         ({"kind": "hint", "also": {"soft_targets": {"log": [0.1, 1.0]}}}, 1.0),
         ({"kind": "soft_targets", "also": {"hint": 1.0}}, 1.0),
         ({"kind": ["dkd", "labels"]}, 1.0),
+        ({"kind": "dkd", "dkd": {"target_weight": {"choice": [1.0, 0.0]}}}, 0.9),
+        ({"kind": "mlkd", "mlkd": {"batch_weight": 0.0}}, 1.0),
     ],
     ids=str,
 )

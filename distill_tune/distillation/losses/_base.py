@@ -38,6 +38,8 @@ class Loss(Options):
     """False if the term does not identify the classes, so that the labels or another term must have weight."""
     names_classes_from: ClassVar[int] = 2
     """With fewer classes the term does not identify them, as if `names_classes` were False."""
+    naming_weights: ClassVar[tuple[str, ...]] = ()
+    """Of `weights` those whose parts identify the classes: with all of them 0, the rest of the term does not."""
     fewest_classes: ClassVar[int] = 2
     """With fewer classes the term vanishes; see `needed_classes`."""
     fewest_samples: ClassVar[int] = 1
@@ -55,7 +57,8 @@ class Loss(Options):
     weights: ClassVar[tuple[str, ...]] = ()
     """Fields that weigh the parts of the term; at least one must be above 0."""
     decisive_options: ClassVar[tuple[str, ...]] = ()
-    """Fields that decide what it reads or needs: `reads_features`, `needed_classes`, `needed_samples`, layers, memory.
+    """Fields that decide what it reads or needs, and what it `identifies`: `reads_features`, `needed_classes`,
+    `needed_samples`, layers, memory, weights.
 
     If a search space has a range for one, the loss is checked at both ends of it before any training.
     """
@@ -99,6 +102,11 @@ class Loss(Options):
     def needed_samples(self) -> int:
         """`fewest_samples`, adjusted for these options."""
         return self.fewest_samples
+
+    def identifies(self, classes: int | None) -> bool:
+        """Whether the term, with these options, says which of so many classes is which; None: of enough classes."""
+        is_mute = self.naming_weights and not any(getattr(self, name) for name in self.naming_weights)
+        return self.names_classes and not is_mute and (classes is None or classes >= self.names_classes_from)
 
     @property
     def smoothing_of_labels(self) -> float:

@@ -42,8 +42,9 @@ class Dist(Loss):
 
     compares_samples: ClassVar[bool] = True
     over_lanes: ClassVar[bool] = True
-    names_classes_from: ClassVar[int] = 3  # a column's correlation does not fix the boundary between two classes
+    names_classes_from: ClassVar[int] = 3  # from three on, by rows: two always correlate by 1 or -1
     weights: ClassVar[tuple[str, ...]] = ("inter_weight", "intra_weight")
+    naming_weights: ClassVar[tuple[str, ...]] = ("inter_weight",)  # columns leave each class its own offset
     decisive_options: ClassVar[tuple[str, ...]] = weights
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"intra_weight": {"log": [0.5, 4.0]}}
     inter_weight: Weight = 2.0

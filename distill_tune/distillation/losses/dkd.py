@@ -68,7 +68,8 @@ class Dkd(Loss):
 
     over_lanes: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("target_weight", "non_target_weight")
-    decisive_options: ClassVar[tuple[str, ...]] = ("target_weight",)
+    naming_weights: ClassVar[tuple[str, ...]] = ("target_weight",)  # a sample's target is not among its others
+    decisive_options: ClassVar[tuple[str, ...]] = naming_weights
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {"non_target_weight": {"log": [0.5, 8.0]}}
     target_weight: Weight = 1.0
     """The paper's alpha."""

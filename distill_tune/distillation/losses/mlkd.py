@@ -52,6 +52,8 @@ class Mlkd(Loss):
     over_lanes: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
     weights: ClassVar[tuple[str, ...]] = ("instance_weight", "batch_weight", "class_weight")
+    naming_weights: ClassVar[tuple[str, ...]] = ("instance_weight",)  # the others compare only pairs and means
+    decisive_options: ClassVar[tuple[str, ...]] = naming_weights
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {
         "temperatures": {"choice": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0, 5.0, 6.0]]},
         "class_weight": {"log": [0.01, 1.0]},

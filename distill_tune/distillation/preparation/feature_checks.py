@@ -12,13 +12,14 @@ import torch
 
 from distill_tune.config import Space
 from distill_tune.config.corners import edges_of
+from distill_tune.config.loss_corners import losses_in
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.features.anatomy import Anatomy, anatomy_of
 from distill_tune.distillation.features.pairing import Pairing, paired
 from distill_tune.distillation.losses import FeatureLoss, Shape
-from distill_tune.distillation.preparation.loss_checks import TRIED, losses_in, what_is_wrong
+from distill_tune.distillation.preparation.loss_checks import TRIED, what_is_wrong
 from distill_tune.distillation.training.feature_terms import FeatureTerm
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.students import Student, looked_at, student_on

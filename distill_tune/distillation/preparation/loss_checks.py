@@ -5,45 +5,26 @@ A term that vanishes (with two classes, or a single sample) teaches nothing and 
 
 from __future__ import annotations
 
-from itertools import product, repeat
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from distill_tune.config import Space
+from distill_tune.config.loss_corners import losses_in
 from distill_tune.config.naming_classes import check_classes_are_named
-from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import UNLABELLED, Dataset
 from distill_tune.distillation.cache.seen import num_visible
 from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.losses import Loss
 from distill_tune.errors import ConfigError, one_line
-from distill_tune.registry import AUGMENTATIONS, LOSSES
+from distill_tune.registry import AUGMENTATIONS
 
 TRIED = 16
 """Number of samples that a custom loss is tried on before anything is started."""
 _WARM = (2.0, 3.0)
 """Temperatures to try it at: the first for a single student, one per lane for lanes."""
-
-
-def losses_in(space: Space) -> list[tuple[str, Loss]]:
-    """Name and loss for every teacher term in the space, at the corners of the options that decide what it needs."""
-    found = list[tuple[str, Loss]]()
-    for name in dict.fromkeys([*space.kinds, *space.added]):
-        kind: type[Loss] = LOSSES.get(name)
-        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in kind.decisive_options}
-        for values in product(*(_looked_at(each, key in kind.weights) for key, each in ranges.items())):
-            table = {**space.config.loss.tables.get(name, {}), **dict(zip(ranges, values, strict=True))}
-            if not kind.weights or any(table.get(key, 1) for key in kind.weights):  # otherwise refused when proposed
-                found.append((name, kind(**table)))
-    return found
-
-
-def _looked_at(found: Range, is_weight: bool) -> list[Any]:
-    """Corners; for a weight that is not a choice only the last, since a draw is never exactly 0."""
-    corners = list(found.corners())
-    return corners[-1:] if is_weight and not isinstance(found, Choice) else corners
 
 
 def check_losses(space: Space, dataset: Dataset) -> None:

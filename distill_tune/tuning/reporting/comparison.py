@@ -9,7 +9,8 @@ from distill_tune.config.defaults import value_at
 from distill_tune.config.leaves import KeyPath, found_at
 from distill_tune.config.messages import dotted, shown
 from distill_tune.config.ranges import is_range
-from distill_tune.export.model_card import BASELINES, share
+from distill_tune.export.model_card import share
+from distill_tune.export.verdict_words import BASELINES, baseline_in_words
 from distill_tune.tuning.reporting.charts.compared import examined, sizes, so_far
 from distill_tune.tuning.reporting.page import rendered
 from distill_tune.tuning.reporting.result import Result, told_apart
@@ -96,19 +97,21 @@ def verdicts(results: Sequence[Result]) -> Table | None:
     names = [name for name in BASELINES if any(name in result.summary.get("verdict", {}) for result in results)]
     if not names:
         return None
-    found = [result.summary.get("verdict", {}) for result in results]
     rows = [
-        (told, *(_word(each.get(name)) for name in names))
-        for told, each in zip(told_apart(results), found, strict=True)
+        (told, *(_word(name, result.summary) for name in names))
+        for told, result in zip(told_apart(results), results, strict=True)
     ]
     return Table(("result", *(f"against {BASELINES[name]}" for name in names)), rows, numeric=False)
 
 
-def _word(found: dict[str, Any] | None) -> str:
+def _word(name: str, summary: dict[str, Any]) -> str:
+    found = summary.get("verdict", {}).get(name)
     if found is None:
         return "-"
-    ends = (100 * found[name] for name in ("difference", "low", "high"))
-    return "{} {:+.2f} [{:+.2f}, {:+.2f}]".format(found["word"], *ends)
+    ends = (100 * found[key] for key in ("difference", "low", "high"))
+    own = baseline_in_words(name, summary)  # may be another than the head of the column
+    told = f" ({own})" if own != BASELINES[name] else ""
+    return "{} {:+.2f} [{:+.2f}, {:+.2f}]".format(found["word"], *ends) + told
 
 
 def differences(results: Sequence[Result]) -> Table | None:

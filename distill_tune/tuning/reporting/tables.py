@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill_tune.export.model_card import BASELINES, known, share
+from distill_tune.export.model_card import known, share
+from distill_tune.export.verdict_words import baseline_in_words
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import duration, metric, rate, settings, short_names, show
 from distill_tune.tuning.state.records import Status
@@ -43,7 +44,8 @@ def students(result: Result) -> Table | None:
     if "verdict" not in summary:
         return None
     best = summary["best"]
-    found = {"best student": best, **{BASELINES[name]: {**best, **each} for name, each in summary["baselines"].items()}}
+    found = {"best student": best}
+    found |= {baseline_in_words(name, summary): {**best, **each} for name, each in summary["baselines"].items()}
     rows = [(name, *_examined(each["test"]), f"{each['parameters']:,}") for name, each in found.items()]
     teacher = summary["teacher"]
     rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, known(teacher["parameters"])))

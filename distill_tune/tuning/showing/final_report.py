@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from distill_tune.config.searching import COSTS
-from distill_tune.export.model_card import curse_sentence, openings, p_value_sentences, verdict_sentences
+from distill_tune.export.model_card import openings
 from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
+from distill_tune.export.verdict_words import curse_sentence, p_value_sentences, verdict_sentences
 from distill_tune.mirror import Mirror
 from distill_tune.tuning.showing.wording import amount
 

@@ -77,7 +77,7 @@ def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
     """The marks of one student's test logits; `temperature` was fitted on its validation logits.
 
     A single non-finite logit would turn every mean of probabilities into NaN, so for these figures its sample counts as
-    one for which the student is undecided between all classes.
+    one for which the student is undecided between all classes, and right only if the accuracy counts it so.
     """
     correct, worst = metrics.correct(logits, key.labels), metrics.worst_class_accuracy(logits, key.labels)
     agreement = None if key.teacher_logits is None else metrics.agreement(logits, key.teacher_logits)
@@ -87,11 +87,11 @@ def marks_of(logits: np.ndarray, key: Key, temperature: float) -> Marks:
     scaled = logits.astype(np.float64) / temperature  # in float32 the largest would overflow
     figures = {
         "nll": metrics.nll(logits, key.labels),
-        "ece": metrics.ece(logits, key.labels),
+        "ece": metrics.ece(logits, key.labels, hits=correct),
         "brier": metrics.brier(logits, key.labels),
         "worst_class_accuracy": worst,
         "nll_scaled": metrics.nll(scaled, key.labels),
-        "ece_scaled": metrics.ece(scaled, key.labels),
+        "ece_scaled": metrics.ece(scaled, key.labels, hits=correct),
         "scaling_temperature": temperature,
         "not_finite": float(is_odd.sum()),
         "agreement": agreement,

@@ -32,17 +32,18 @@ def complete(
     folder: Path,
 ) -> dict[str, Any]:
     """Examine winner and baselines on the test split, write the winner's folder, and return the summary."""
-    winner, baselines = confirmation.winner, confirmation.baselines
+    winner, baselines, data = confirmation.winner, confirmation.baselines, preparation.dataset
     teacher = preparation.teacher.mixed(Teacher.of(winner.config.teacher).mix())
     folds = [open_dataset(fold.data_folder) for fold in preparation.prepared.folds]
-    examination = examine([winner, *baselines], teacher, preparation.dataset, folds, device_for(winner.config))
+    examination = examine([winner, *baselines], teacher, data, folds, device_for(winner.config))
     seed = max(winner.weights, key=lambda each: merit_of(winner.reports[each], ledger.objective))
     weights = winner.weights[seed]
     found = {
         **head,
         "status": "complete",
         "best": summary.best_of(winner, seed, examination, _cost(winner, weights, limits, preparation)),
-        "teacher": summary.teacher_of(teacher, examination, preparation.dataset.input_shape),
+        "teacher": summary.teacher_of(teacher, examination, data.input_shape)
+        | {"kept_logits": summary.kept_logits(winner.config, len(data.classes))},
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         **summary.selection_bias(winner, ledger.objective, ledger.sign),
@@ -50,7 +51,7 @@ def complete(
         **summary.failures(confirmation),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
-    left_out = write_student_folder(folder, winner.config, preparation.dataset, weights, card)
+    left_out = write_student_folder(folder, winner.config, data, weights, card)
     found["best"]["left_out"] = left_out
     return found
 

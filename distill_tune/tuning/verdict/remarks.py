@@ -8,6 +8,7 @@ from typing import Any
 
 from distill_tune.distillation.preparation.users_keys import table_of
 from distill_tune.export.student_folder import BEST
+from distill_tune.export.verdict_words import had_from_teacher, kept_in_words
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict.confirmation import Confirmation
@@ -87,7 +88,7 @@ def other_beginnings_in_words(learned: int, learned_without: int) -> list[str]:
 def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     """A warning if the teacher is surely worse than the student without it, and does not help: it was trained badly."""
     teacher, alone = summary["teacher"]["test"]["accuracy"], summary["baselines"].get("no_teacher")
-    if teacher is None or alone is None or summary["verdict"]["no_teacher"]["word"] == "BEATS":
+    if teacher is None or alone is None or (had_from_teacher(summary) and _beats_no_teacher(summary)):
         return []
     theirs = alone["test"]["accuracy"]
     if teacher >= theirs["low"]:
@@ -103,6 +104,16 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     return [
         f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; {way_out}"
     ]
+
+
+def _beats_no_teacher(summary: dict[str, Any]) -> bool:
+    return bool(summary["verdict"]["no_teacher"]["word"] == "BEATS")
+
+
+def kept_in_part_in_words(summary: dict[str, Any]) -> list[str]:
+    """A warning if default distillation has learned from truncated logits, which flatters the winner."""
+    told = kept_in_words(summary)
+    return [f"warning: default_distillation {told}"] if told else []
 
 
 def _suspects(teachers: Iterable[dict[str, Any]]) -> str:

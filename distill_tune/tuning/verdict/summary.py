@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from distill_tune.config import Space, tables_of
+from distill_tune.config import Config, Space, tables_of
+from distill_tune.distillation.cache.sparse import kept
+from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.distillation.training.objective import Objective
 from distill_tune.students import multiply_adds
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.deciding.budget import Reason
@@ -75,10 +78,21 @@ def best_of(winner: Candidate, seed: int, examination: Examination, cost: dict[s
         "trial": winner.source.number,
         "seed": seed,
         "config": tables_of(winner.config),
+        "from_teacher": from_teacher(winner.config),
         **cost,
         "validation": validation_of(winner),
         "test": test_of(examination.by_candidate[winner.name]),
     }
+
+
+def from_teacher(config: Config) -> list[str]:
+    """`best.from_teacher`: what a student has from its teacher and its baseline `no_teacher` has not."""
+    has = {
+        "terms": Objective(config).uses_teacher,
+        "weights": Initialisation.of(config.student).needs_teacher,
+        "norm": config.regularization.norm_ratio is not None,
+    }
+    return [name for name, is_so in has.items() if is_so]
 
 
 def failures(confirmation: Confirmation) -> dict[str, Any]:
@@ -105,6 +119,11 @@ def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tu
             for name, member in teacher.members.items()
         }
     }
+
+
+def kept_logits(config: Config, classes: int) -> int | None:
+    """`teacher.kept_logits`: how many of a sample's logits students learn from; None if from all."""
+    return kept(config.teacher.keep, classes) if config.teacher.mode == "cached" else None
 
 
 def _cost_of(teacher: LoadedTeacher, input_shape: tuple[int, ...]) -> dict[str, int | None]:

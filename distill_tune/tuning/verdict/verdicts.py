@@ -23,6 +23,7 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
     drawn = bootstrap_difference(mine, theirs, groups=groups)
     return {
         "word": str(judge(difference)),
+        "seeds": len(shared),
         "difference": difference.mean,
         "low": difference.low,
         "high": difference.high,
@@ -34,9 +35,16 @@ def verdict_of(winner: Candidate, baseline: str, examination: Examination) -> di
 
 
 def verdicts_of(winner: Candidate, baselines: Sequence[str], examination: Examination) -> dict[str, Any]:
-    """`verdict` of the summary: one per baseline, with p-values corrected for their number."""
+    """`verdict` of the summary: one per baseline, with p-values corrected for the number of distinct comparisons."""
+    first = _first_of_each(baselines, examination)
     found = {name: verdict_of(winner, name, examination) for name in baselines}
     for key in ("interval_p_value", "p_value"):
-        corrected = holm({name: verdict[key] for name, verdict in found.items()})
-        found = {name: {**verdict, f"{key}_holm": corrected[name]} for name, verdict in found.items()}
-    return found
+        corrected = holm({name: verdict[key] for name, verdict in found.items() if first[name] == name})
+        found = {name: {**verdict, f"{key}_holm": corrected[first[name]]} for name, verdict in found.items()}
+    return {name: {**each, "same_as": None if first[name] == name else first[name]} for name, each in found.items()}
+
+
+def _first_of_each(baselines: Sequence[str], examination: Examination) -> dict[str, str]:
+    """Each baseline to the first with the same students, which the examination has measured once for all of them."""
+    first = dict[int, str]()
+    return {name: first.setdefault(id(examination.by_candidate[name]), name) for name in baselines}

@@ -172,6 +172,19 @@ def test_a_student_whose_classes_stand_in_another_order_costs_more_only_where_th
     assert costs > 0.01 if LOSSES.get(name).names_classes else costs == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", [name for name in WITH_TEACHER if LOSSES.get(name).naming_weights])
+def test_without_the_part_that_names_classes_a_student_that_confuses_them_costs_nothing(name: str) -> None:
+    kind, teacher = LOSSES.get(name), 8 * torch.eye(5, dtype=torch.float64).repeat(2, 1)
+    always_the_first = (0.1 * teacher.softmax(1) + 0.9 * torch.eye(5)[0]).log()
+    student = {"dkd": -teacher, "dist": always_the_first, "mlkd": teacher.roll(1, dims=1)}[name]
+    bare = kind(**dict.fromkeys(kind.naming_weights, 0.0))
+    assert not bare.identifies(5)
+    assert bare.soft(student, teacher, 1.0).item() == pytest.approx(0, abs=1e-9)
+    assert (student.argmax(1) != teacher.argmax(1)).any()
+    assert kind().identifies(5)
+    assert kind().soft(student, teacher, 1.0) > 0.01
+
+
 @each_loss
 @given(classes=st.permutations(range(5)), samples=st.permutations(range(8)))
 def test_the_order_of_classes_and_samples_does_not_matter_to_any_loss(

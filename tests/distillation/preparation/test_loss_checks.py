@@ -128,6 +128,7 @@ def test_a_worker_whose_part_of_a_batch_is_too_small_for_a_loss_is_refused(
 @pytest.mark.parametrize("name", LOSSES.names)
 def test_what_decides_what_a_loss_needs_is_among_its_options(name: str) -> None:
     assert set(LOSSES.get(name).decisive_options) <= set(LOSSES.get(name).model_fields)
+    assert set(LOSSES.get(name).naming_weights) <= set(LOSSES.get(name).decisive_options)
 
 
 class Neighbours(Loss):

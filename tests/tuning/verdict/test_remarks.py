@@ -9,6 +9,7 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.remarks import (
     failed_in_words,
+    kept_in_part_in_words,
     other_beginnings_in_words,
     refusals_in_words,
     weak_teacher_in_words,
@@ -68,6 +69,22 @@ def test_of_a_teacher_that_may_be_as_good_or_is_unknown_nothing_is_said(
 
 def test_of_a_teacher_that_helps_nothing_is_said() -> None:
     assert weak_teacher_in_words(summary(0.672, 0.833, "BEATS")) == []
+
+
+def test_a_winner_that_beats_labels_alone_without_a_teacher_is_no_merit_of_the_teacher() -> None:
+    found = summary(0.672, 0.833, "BEATS")
+    assert len(weak_teacher_in_words(found | {"best": {"from_teacher": []}})) == 1
+    assert weak_teacher_in_words(found | {"best": {"from_teacher": ["terms"]}}) == []
+
+
+def test_a_default_distillation_from_the_largest_logits_alone_is_said() -> None:
+    found = {"teacher": {"kept_logits": 100}, "verdict": {"default_distillation": {}}}
+    assert kept_in_part_in_words(found) == [
+        "warning: default_distillation learned from the 100 largest logits only, which distorts T = 4; "
+        "teacher.keep = 'all' removes this"
+    ]
+    assert kept_in_part_in_words(found | {"teacher": {"kept_logits": None}}) == []
+    assert kept_in_part_in_words(found | {"verdict": {}}) == []
 
 
 @pytest.mark.parametrize(("learned", "without", "lines"), [(0, 0, 0), (6, 6, 0), (2, 6, 0), (6, 0, 1), (6, 2, 1)])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distill_tune.config.ranges import Choice, Interval, Range
-from distill_tune.export.model_card import BASELINES
+from distill_tune.export.verdict_words import baseline_in_words
 from distill_tune.tuning.reporting.result import Result, is_share
 from distill_tune.tuning.showing.wording import counted, short_names, show
 from distill_tune.tuning.state.records import Status, TrialRecord
@@ -168,8 +168,9 @@ def plain_text(text: str) -> str:
 
 def students_of(summary: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
     """The students that were examined on test: label, colour and results of each."""
-    baselines = [(BASELINES[name], BASELINE_COLOURS[name], found) for name, found in summary["baselines"].items()]
-    return [("best student", WINNER, summary["best"]), *baselines]
+    baselines = summary["baselines"].items()
+    told = [(baseline_in_words(name, summary), BASELINE_COLOURS[name], found) for name, found in baselines]
+    return [("best student", WINNER, summary["best"]), *told]
 
 
 def headline(result: Result, trial: TrialRecord) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distill_tune.export.model_card import BASELINES
+from distill_tune.export.verdict_words import baseline_in_words
 from distill_tune.tuning.reporting.charts._base import (
     BETTER,
     FAINT,
@@ -33,8 +33,10 @@ def accuracies(result: Result) -> Chart | None:
         return None
     students = students_of(summary)
     found = [(name, student["test"]["accuracy"]) for name, _, student in students]
+    of_winner = found[0][1]["seeds"]
+    but = ", unless said otherwise," if any(each["seeds"] != of_winner for _, each in found) else ""
     points = with_intervals(
-        [_broken(name) for name, _ in found],
+        [_broken(f"{name}{_in_seeds(each['seeds'], of_winner)}") for name, each in found],
         [each["mean"] for _, each in found],
         [(each["low"], each["high"]) for _, each in found],
         [colour for _, colour, _ in students],
@@ -45,8 +47,7 @@ def accuracies(result: Result) -> Chart | None:
     notes = [] if teacher is None else [_note(teacher, f"teacher {teacher:.2%}")]
     return Chart(
         "Test accuracy",
-        f"Mean and 95 % interval over {found[0][1]['seeds']} seeds and the test samples; the dotted line is the "
-        "teacher.",
+        f"Mean and 95 % interval over {of_winner} seeds{but} and the test samples; the dotted line is the teacher.",
         [points],
         {
             "xaxis": axis(tickformat=".4~%"),
@@ -64,9 +65,12 @@ def differences(result: Result) -> Chart | None:
     verdict = result.summary.get("verdict")
     if not verdict:
         return None
-    found = list(verdict.values())
+    found, of_winner = list(verdict.values()), result.summary["best"]["test"]["accuracy"]["seeds"]
     points = with_intervals(
-        [_broken(BASELINES[name]) for name in verdict],
+        [
+            _broken(f"{baseline_in_words(name, result.summary)}{_in_seeds(each.get('seeds', of_winner), of_winner)}")
+            for name, each in verdict.items()
+        ],
         [100 * each["difference"] for each in found],
         [(100 * each["low"], 100 * each["high"]) for each in found],
         [_OF_WORDS.get(each["word"], FAINT) for each in found],
@@ -96,6 +100,11 @@ def _room(verdicts: Sequence[Mapping[str, float]]) -> list[float]:
     ends = [min(low, *(each["difference"] - beside for each in verdicts))]
     ends += [max(high, *(each["difference"] + beside for each in verdicts))]
     return [100 * end for end in ends]
+
+
+def _in_seeds(count: int, of_winner: int) -> str:
+    """In how many seeds a baseline was trained, or shares with the winner, if this is not the winner's number."""
+    return "" if count == of_winner else f" ({count} seeds)"
 
 
 def _broken(name: str) -> str:
