@@ -28,7 +28,7 @@ def picture() -> Image.Image:
 
 def upright(path: Path) -> np.ndarray:
     """The picture as Pillow turns it."""
-    with Image.open(path) as image:
+    with path.open("rb") as file, Image.open(file) as image:  # by path, Pillow 13.0 leaves a mapped TIFF as it lies
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
 
 

@@ -105,8 +105,11 @@ def test_dates_that_are_few_enough_to_be_categories_are_said(save_text: SaveText
 
 
 @pytest.mark.parametrize(
-    "texts", [["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], ["1.2.3", "2.10.1"], ["3:1", "2:2"], []]
-    + [["May", "June"], ["Mayor 12", "Decor 2024"], ["4711-12", "2024-13"], ["Jan Smith", "May Day"]]
+    "texts",
+    [
+        *(["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], ["1.2.3", "2.10.1"], ["3:1", "2:2"], []),
+        *(["May", "June"], ["Mayor 12", "Decor 2024"], ["4711-12", "2024-13"], ["Jan Smith", "May Day"]),
+    ],
 )
 def test_what_is_text_is_not_taken_for_numbers(texts: list[str]) -> None:
     assert almost_numbers(pd.Series(texts, dtype="str")) is None
