@@ -49,7 +49,7 @@ def _predict(given: argparse.Namespace) -> int:
         refuse_to_replace(expanded(given.output), expanded(given.student), ".csv")
     from distill_tune.data.inputs import picture_files
 
-    files = picture_files(source)
+    files = picture_files(source, warn)
     if given.output is not None and any(_is_same(expanded(given.output), path) for path in files or []):
         raise InputError(f"-o {given.output}: is a picture of INPUT, which must not be lost; choose another place.")
     table = _table(student.classes, student.probabilities(source if files is None else files, warn), files)

@@ -84,8 +84,8 @@ class LoadedStudent:
         Args:
             rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
                 or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
-            warn: called for categories and gaps that the training data did not have, and for pictures (pixels up to
-                255) if no pixel of the training data was above 127.
+            warn: called for categories and gaps that the training data did not have, for pictures (pixels up to 255) if
+                no pixel of the training data was above 127, and for files of a folder that are no pictures.
 
         Returns:
             float32 [rows, features] for a table, uint8 [rows, channels, height, width] for images.

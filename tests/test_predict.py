@@ -264,9 +264,9 @@ def test_an_array_keeps_the_name_that_the_training_data_gave_it(folder: Path) ->
     assert len((folder / "out.csv").read_text().splitlines()) == 61
 
 
-def test_a_picture_is_written_under_its_own_name_even_if_that_is_no_utf_8_and_is_not_written_over(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The folder of a student that was trained on grey images of 4 x 4."""
     draw = np.random.default_rng(0)
     np.savez("images.npz", inputs=draw.integers(0, 256, (60, 4, 4), dtype=np.uint8), labels=np.arange(60) % 3)
     np.save("teacher.npy", draw.normal(size=(60, 3)))
@@ -279,15 +279,33 @@ def test_a_picture_is_written_under_its_own_name_even_if_that_is_no_utf_8_and_is
     }
     Path("images.toml").write_text(tomli_w.dumps(run))
     assert train.main(["images.toml", "--name", "images"]) == 0
+    capsys.readouterr()
+    return "results/images/seed-0"
+
+
+def test_a_picture_is_written_under_its_own_name_even_if_that_is_no_utf_8_and_is_not_written_over(
+    of_images: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = os.fsdecode(b"b\xf6se.png")
     Image.new("L", (4, 4)).save(name)
-    capsys.readouterr()
-    assert predict.main(["results/images/seed-0", name]) == 2
+    assert predict.main([of_images, name]) == 2
     assert "lacks letters of classes or files; write to -o FILE." in capsys.readouterr().err
-    assert predict.main(["results/images/seed-0", name, "-o", "out.csv"]) == 0
+    assert predict.main([of_images, name, "-o", "out.csv"]) == 0
     assert Path("out.csv").read_bytes().splitlines()[1].startswith(b"b\xf6se.png,")
     Path("photos").mkdir()
     Image.new("L", (4, 4)).save("photos/1.png")
-    said = refused(capsys, "results/images/seed-0", "photos", "-o", "photos/1.png")
+    said = refused(capsys, of_images, "photos", "-o", "photos/1.png")
     assert "-o photos/1.png: is a picture of INPUT, which must not be lost" in said
     assert Path("photos/1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_files_of_a_folder_that_are_no_pictures_are_said_once(
+    of_images: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("photos").mkdir()
+    Image.new("L", (4, 4)).save("photos/1.png")
+    Path("photos/2.heic").write_bytes(b"of a telephone")
+    assert predict.main([of_images, "photos", "-o", "out.csv"]) == 0
+    assert len(Path("out.csv").read_text().splitlines()) == 2
+    said = "warning: photos/2.heic is no image by its name and left out, 1 in all"
+    assert capsys.readouterr().err.splitlines() == [said]

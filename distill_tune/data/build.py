@@ -14,6 +14,7 @@ from distill_tune.data.class_notes import said_of_classes
 from distill_tune.data.columns import check_table
 from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.encoder import TableEncoder
+from distill_tune.data.images import said_of_layout
 from distill_tune.data.raw import SEEN_THROUGH_THE_TEACHER, RawImages, RawTable
 from distill_tune.data.sources import Source
 from distill_tune.data.sources._table import TableFile
@@ -126,7 +127,7 @@ def _of_table(raw: RawTable, rows: Rows) -> _Inputs:
 
 def _of_images(raw: RawImages, rows: Rows) -> _Inputs:
     images: Arrays = {name: taken(raw.inputs, index) for name, index in _named(rows).items()}
-    return _Inputs(images, *_channel_statistics(images["train"]))
+    return _Inputs(images, *_channel_statistics(images["train"]), notes=said_of_layout(raw.inputs, raw.where))
 
 
 def _arrays(raw: RawImages | RawTable, rows: Rows, inputs: Arrays, config: DataConfig) -> dict[str, Arrays]:

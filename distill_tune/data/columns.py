@@ -15,10 +15,22 @@ MAX_SIZE = 1e100
 """Much larger numbers overflow when squared; nothing measured is that large."""
 _OF_A_DATE = "such as the days since one date, the month or the hour"
 """Numbers that a network can learn from a date or time; as text, each day adds a category."""
-_DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/]\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})"
+_MONTH = (
+    r"(?i:jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?|"
+    r"dec(ember)?)\.?"
+)
+_DAYS = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}",
+    r"\d{1,2}[-/]\d{1,2}[-/]\d{2,4}",
+    r"\d{1,2}\.\d{1,2}\.\d{4}",
+    rf"(\d{{1,2}}[-. /]+)?{_MONTH}[-, /]+\d{{2,4}}",
+    rf"{_MONTH} \d{{1,2}},? \d{{4}}",
+    r"(19|20)\d{2}[-/](0?[1-9]|1[0-2])",
+)
+_DAY = f"({'|'.join(_DAYS)})"
 _HOUR = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?(Z| ?[+-]\d{2}:?\d{2})?"
 _DATE = rf" *({_DAY}([ T]{_HOUR})?|{_HOUR}) *"
-"""Common formats of dates and times, in any country's order."""
+"""Common formats of dates and times, in any country's order; the names of months are English."""
 
 
 def column_kind(column: pd.Series, cure: str = "leave it out") -> str:

@@ -3,7 +3,8 @@
     cache/data-<fingerprint>/{train,validation,test}.arrow, data.json
 
 It is written once, under a temporary name that is then renamed, and reused as long as the `[data]` section, the
-source's content and the files' checksums do not change. Only `open_test` opens the test split.
+source's content (and its code, if it is a user's) and the files' checksums do not change. Only `open_test` opens the
+test split.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,10 +24,11 @@ from distill_tune.atomic import new_folder
 from distill_tune.checksum import sha256_of
 from distill_tune.data.sources import Source
 from distill_tune.data.spill import spilling_to
-from distill_tune.errors import CacheError
+from distill_tune.errors import CacheError, DataError
 from distill_tune.layout import Layout
 from distill_tune.registry import DATA_SOURCES
 from distill_tune.room import check_room
+from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
     from distill_tune.config.sections import DataConfig
@@ -36,6 +39,8 @@ UNLABELLED = -1
 FORMAT = 7
 """The cache's version; changing it invalidates all older caches."""
 _NOT_OF_THE_SPLIT = ("path", "student_samples", "rest")
+_code_of = lru_cache(maxsize=8)(source_of)
+"""Read once per process: editing the file meanwhile changes neither the loaded code nor the data that it makes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Dataset:
     encoder: dict[str, Any] | None
     """For tables, the encoder for new rows, as `TableEncoder.from_dict` reads it; None for images."""
     fingerprint: str
-    """Changes with the `[data]` section, the source's content, or the format."""
+    """Changes with the `[data]` section, the source's content, a user-defined source's code, or the format."""
     notes: tuple[str, ...]
     """What users must be told about the data."""
     rest: str
@@ -177,18 +182,27 @@ def fingerprint_of(config: DataConfig, fold: int | None = None) -> str:
 
 
 def _told(config: DataConfig, fold: int | None) -> dict[str, Any]:
-    """Everything that determines the data; the path only for user-defined sources, whose `content` may miss files."""
-    source = Source.of(config)
-    beside = {"passes", "folds"} | ({"path"} if config.source in DATA_SOURCES.names else set())
+    """Everything that determines the data.
+
+    A user-defined source counts with its path and its code, since its `content` may miss a file or an edit.
+    """
+    source, is_own = Source.of(config), config.source not in DATA_SOURCES.names
+    beside = {"passes", "folds"} | (set() if is_own else {"path"})
     section = config.model_dump(include=set(type(config).model_fields) - beside)
     folds = {} if config.folds is None else {"folds": config.folds, "fold": fold}
-    return {
-        "format": FORMAT,
-        **section,
-        **folds,
-        "options": source.model_dump(mode="json"),
-        "content": source.content(config),
-    }
+    code = {"code": _code_of(type(source))} if is_own else {}
+    options = source.model_dump(mode="json")
+    return {"format": FORMAT, **section, **folds, **code, "options": options, "content": _content(source, config)}
+
+
+def _content(source: Source, config: DataConfig) -> str:
+    content: object = source.content(config)
+    if not isinstance(content, str):
+        raise DataError(
+            f"data.source: content of {config.source!r} must return text, but has returned {type(content).__name__}; "
+            "let it return a str, such as a hexdigest()."
+        )
+    return content
 
 
 def _digits(told: dict[str, Any]) -> str:

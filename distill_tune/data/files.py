@@ -5,9 +5,11 @@ Nothing heavy is imported at the top, because the entries of `sources/` import t
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tokenize import TokenError
@@ -34,8 +36,11 @@ MAGIC = {
     b"ARROW1": "Arrow",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
+    b"\xd0\xcf\x11\xe0": "office",
 }
 """The first bytes of a file to its kind."""
+_OFFICE = re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/|docProps/|xl/|mimetype)", re.DOTALL)
+"""Matches the first bytes of a zip file that is an office document, such as .xlsx, by the name of its first member."""
 
 _OF_AN_ARRAY = (ValueError, MemoryError, OverflowError, TypeError, SyntaxError, TokenError)
 """What NumPy raises for arrays that are not numbers, too large or damaged; it parses their headers as Python."""
@@ -46,11 +51,13 @@ NAMES = {
     "parquet": "a Parquet file",
     "npy": "an .npy file",
     "csv": "a CSV (text) file",
+    "office": "an Excel (or other office) file",
 }
 _AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
 """How pandas reads all CSV files: each column has one type, none is an index, and nothing is unpacked because of the
 file's name: an unpacked file may still be called .csv.gz."""
-CURES = {"npz": "data.source = 'npz'", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
+CURES = {"npz": "data.source = 'npz', or unpack it", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
+_NO_HEADER = "its first line seems to hold values, not names; write a line of names above it"
 
 
 def named(kind: str) -> str:
@@ -86,7 +93,7 @@ def kind_of(path: Path) -> str:
         head = file.read(4096)
     for magic, kind in MAGIC.items():
         if head.startswith(magic):
-            return kind
+            return "office" if _OFFICE.match(head) else kind
     return "binary" if b"\0" in head else "csv"
 
 
@@ -222,16 +229,26 @@ def _checked_width(path: Path, separator: str) -> int:
     import pandas as pd
 
     header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, **_AS_IT_IS)
-    check_names([name for name in header.iloc[0] if name], path)
+    names = [name for name in header.iloc[0] if name]
+    is_header = sum(number_in(name) is not None for name in names) <= len(names) / 2
+    check_names(names, path, "rename one" if is_header else _NO_HEADER)
     return len(header.columns)
 
 
-def check_names(names: Sequence[str], where: str | Path) -> None:
-    """Check that no two columns have the same name.
+def number_in(text: str) -> float | None:
+    """The number that a text is, if it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def check_names(names: Sequence[str], where: str | Path, cure: str = "rename one") -> None:
+    """Check that no two columns have the same name; `cure` tells in an error what to do about it.
 
     Raises:
         DataError: two have.
     """
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise DataError(f"{where}: has two columns named {twice!r}; rename one.")
+        raise DataError(f"{where}: has two columns named {twice!r}; {cure}.")

@@ -32,10 +32,22 @@ _GREY, _COLOURED = frozenset({"1", "L", "LA"}), frozenset({"CMYK", "P", "PA", "R
 _SIDEWAYS = range(5, 9)
 """Values of EXIF's orientation for which width and height are swapped."""
 _ORIENTATION = 0x0112
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""Values of EXIF's orientation to the name of Pillow's operation that makes the picture upright."""
 _HOW_IT_LIES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """Pillow's names of the metadata blocks before the pixels that may hold an orientation."""
 _SIXTEEN_BITS = re.compile(";16[BLN]")
 """Matches Pillow's raw modes of 16 bits per channel; those of 16 bits per pixel have no byte order."""
+_OF_PILLOW = (OSError, SyntaxError, ValueError, IndexError, TypeError, AttributeError)
+"""What Pillow raises for damaged files; the last two if a tag of the metadata holds a value of another type."""
 _MARGIN = 2
 """A JPEG is decoded at a smaller scale if that is still this many times the wanted size."""
 
@@ -177,11 +189,20 @@ def _decoded(path: Path, shape: tuple[int, ...]) -> Array:
     with _opened(path) as image:
         turned = _says_how_it_lies(image)
         image.draft(image.mode, (_MARGIN * max(height, width),) * 2)  # only affects JPEG
-        upright = (ImageOps.exif_transpose(image) if turned else image).convert(MODES[channels])
+        upright = (_turned(image) if turned else image).convert(MODES[channels])
     if upright.size != (width, height):
         upright = ImageOps.fit(upright, (width, height), Resampling.BILINEAR)
     pixels: Array = np.asarray(upright).reshape(height, width, channels).transpose(2, 0, 1)
     return pixels
+
+
+def _turned(image: Image) -> Image:
+    """The picture upright; unlike `ImageOps.exif_transpose`, it writes no metadata, which fails if a tag is odd."""
+    from PIL.Image import Transpose
+
+    image.load()  # of a TIFF this turns it already
+    operation = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    return image if operation is None else image.transpose(Transpose[operation])
 
 
 def _is_cut(image: ImageFile) -> bool:
@@ -220,6 +241,6 @@ def _opened(path: Path) -> Iterator[Image]:
             if _is_cut(image):
                 raise DataError(f"{path}: has 16 bits a channel, but pixels must have 8; convert it.")
             yield image
-    except (OSError, SyntaxError, ValueError, IndexError, struct.error, Image.DecompressionBombError) as error:
+    except (*_OF_PILLOW, struct.error, Image.DecompressionBombError) as error:
         reason = "of no kind that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise DataError(f"{path}: is no image, or damaged ({reason}); write it again, or take it away.") from error

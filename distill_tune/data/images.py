@@ -44,6 +44,17 @@ def as_images(array: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[np.uint8
     return images, f"channels are {which} in {where}, where there are fewer: {channels} of {height} x {width} pixels"
 
 
+def said_of_layout(images: npt.NDArray[np.uint8], where: str) -> tuple[str, ...]:
+    """A note on images [n, channels, height, width] that look as if their channels were last."""
+    _, channels, height, width = images.shape
+    if channels in _USUAL or width not in _USUAL:
+        return ()
+    return (
+        f"{where}: images are read as {channels} channels of {height} x {width} pixels; if the channels are last, "
+        "return inputs.transpose(0, 3, 1, 2)",
+    )
+
+
 def channels_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """[n, h, w, channels] as [n, channels, h, w]."""
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2))

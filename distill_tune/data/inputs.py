@@ -19,8 +19,10 @@ from distill_tune.paths import is_file, is_folder
 KINDS = {".csv": "CSV", ".parquet": "Parquet", ".npy": "NumPy", ".npz": "NumPy"}
 
 
-def picture_files(rows: object) -> list[Path] | None:
+def picture_files(rows: object, warn: Callable[[str], object] = lambda line: None) -> list[Path] | None:
     """The image files of a folder, or those named; None for anything else.
+
+    `warn` is called if a folder has other files, such as pictures of a kind that cannot be read.
 
     Raises:
         DataError: the folder has none, or a named file does not exist.
@@ -33,9 +35,11 @@ def picture_files(rows: object) -> list[Path] | None:
         return None
     if not is_folder(rows):
         return [existing(rows, "an image")] if is_image(rows) else None
-    found, _ = files_in(rows)
+    found, others = files_in(rows)
     if not found:
         raise DataError(f"{rows}: is a folder without image files; name a file, or a folder with some.")
+    if others:
+        warn(f"{others[0]} is no image by its name and left out, {len(others):,} in all")
     return found
 
 
@@ -55,7 +59,7 @@ def read_inputs(
             `picture_files`, which are converted to the size and channels of the training images.
         encoder: `Dataset.encoder`; None for images.
         input_shape: `Dataset.input_shape`.
-        warn: called about anything that training has not seen.
+        warn: called about anything that training has not seen, and about files of a folder that are left out.
         separator: of a CSV file's columns; None: the most frequent of the usual ones in its first line.
         named: a name that the inputs in a .npz file may have besides the usual ones.
 
@@ -66,7 +70,7 @@ def read_inputs(
         DataError: they are missing, of another kind or shape, or lack a column that the student needs.
     """
     name = str(rows) if isinstance(rows, Path) else "the rows"
-    if (pictures := picture_files(rows)) is not None:
+    if (pictures := picture_files(rows, warn)) is not None:
         if encoder is not None:
             raise DataError(f"{name}: holds pictures, but this student has learned from a table.")
         if input_shape[0] not in MODES:

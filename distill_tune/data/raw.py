@@ -234,6 +234,7 @@ def _check_named(column: pd.Series, where: str) -> None:
             f"{labels} are numbers with decimals, such as {odd}; classes are integers or names: make such of them, or "
             "choose another label column."
         )
+    column = column.astype("object")  # of a categorical column `map` makes another, which has no `any`
     if column.map(lambda value: isinstance(value, bytes)).any():
         raise DataError(f"{labels} are bytes, such as {column.iloc[0]!r:.40}; write them as text, in UTF-8.")
     if not column.map(lambda value: isinstance(value, Hashable)).all():

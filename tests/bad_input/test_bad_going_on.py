@@ -1,7 +1,8 @@
 """A search resumes with the data and teacher that it began with, or is refused and left unchanged."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,21 @@ from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry
 from distill_tune.tuning.state.origin import Origin
 
 Begin = Callable[..., Path]
+OWN_DATA = """
+from good import rows
+from distill_tune.data import RawTable
+from distill_tune.data.sources import Source
+
+
+class Mine(Source):
+    def content(self, config):
+        return "made here"
+
+    def load(self, config):
+        frame = rows()
+        labels = frame.pop("kind").to_numpy()
+        return RawTable(frame=frame, labels=labels, classes=("0", "1", "2"), where="mine")
+"""
 
 
 @pytest.fixture
@@ -39,6 +55,19 @@ def finish(begun: Path) -> None:
         book.write('{"entry":"finished","at_s":0}\n')
 
 
+@pytest.fixture
+def write_source(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """`write_source(text)`: a module with a data source, to be loaded as by a new process."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two versions within a second the first would be loaded
+
+    def written(text: str) -> None:
+        Path("own_data.py").write_text(text)
+        sys.modules.pop("own_data", None)
+
+    yield written
+    sys.modules.pop("own_data", None)
+
+
 def change_data() -> None:
     rows(61).to_csv("data.csv", index=False)
 
@@ -49,7 +78,10 @@ def change_teacher() -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(change_data, "begun with other data than its [data]"), (change_teacher, "another teacher than its [teacher]")],
+    [
+        (change_data, "begun with other data than its [data] names now (fingerprint"),
+        (change_teacher, "another teacher than its [teacher]"),
+    ],
 )
 def test_changed_data_and_teachers_are_refused(
     begin: Begin, refuse: Refuse, change: Callable[[], None], said: str
@@ -60,6 +92,18 @@ def test_changed_data_and_teachers_are_refused(
     assert said in refuse(arguments=("--resume",))
     finish(begun)
     assert said in refuse(arguments=("--extend", "3", "--name", "begun"))
+
+
+def test_an_edited_data_source_of_ones_own_is_refused_until_it_is_as_it_was(
+    begin: Begin, refuse: Refuse, write_source: Callable[[str], None]
+) -> None:
+    write_source(OWN_DATA)
+    begun = begin("data.source=own_data:Mine")
+    write_source(f"{OWN_DATA}# edited\n")
+    said = refuse(arguments=("--resume",))
+    assert "than its [data] names now, or with another version of 'own_data:Mine' or of what it imports (finger" in said
+    write_source(OWN_DATA)
+    assert taken_up(begun, "command", None).notes == ()
 
 
 @pytest.mark.parametrize(

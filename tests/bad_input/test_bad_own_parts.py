@@ -76,6 +76,16 @@ class Raises(Data):
         raise KeyError("k")
 
 
+class Digest(Data):
+    def content(self, config):
+        return b"made here"
+
+
+class Count(Data):
+    def content(self, config):
+        return np.int64(60)
+
+
 class Ends(Data):
     def content(self, config):
         raise SystemExit(0)
@@ -135,6 +145,8 @@ def _parts(folder: Path) -> None:
         ("Negative", "mine: own_test must be a number of rows below 60, but is -3; count the last rows that are the"),
         ("Raises", "Raises.other in own_parts.py, line N, has raised KeyError: 'k'; mend it."),
         ("Ends", "Ends.content in own_parts.py, line N, has ended the program; mend it."),
+        ("Digest", "data.source: content of 'own_parts:Digest' must return text, but has returned bytes; let it"),
+        ("Count", "data.source: content of 'own_parts:Count' must return text, but has returned int64; let it"),
     ],
 )
 def test_data_of_ones_own_that_are_not_what_they_must_be(

@@ -89,6 +89,11 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
         (PEOPLE, {"ignore": ["kind"]}, "data.csv.ignore: 'kind' is the label of .*; take it out of the list"),
         (PEOPLE, {"columns": ["age", "age"]}, "data.csv.columns: 'age' stands twice in the list; take one out"),
         ("age,age,kind\n" + "1,2,a\n3,4,b\n" * 9, {}, "has two columns named 'age'; rename one"),
+        (
+            "8,5,8,a\n" + "1,2,3,a\n3,4,5,b\n" * 9,
+            {},
+            "two columns named '8'; its first line seems to hold values, not names; write a line of names above it",
+        ),
         ("\ufeffage,kind,kind\n" + "1,2,a\n3,4,b\n" * 9, {}, "has two columns named 'kind'; rename one"),
         ("\n\n", {}, "no table with separator ',' "),
         (

@@ -1,5 +1,6 @@
 """What npz, csv and parquet files share: what is refused, and that the same rows are the same data."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from source_files import PEOPLE, Prepare, SaveNpz, SaveText, refuse
 
+from distill_tune.data.files import check_names
 from distill_tune.data.raw import RawTable
 from distill_tune.data.splits import split_rows
 from distill_tune.errors import ConfigError, DataError
@@ -36,6 +38,22 @@ def test_a_known_kind_of_file_names_its_source(save_text: SaveText, save_npz: Sa
     refuse("npz", tmp_path / "a.parquet", "but is a Parquet file; use data.source = 'parquet'")
 
 
+@pytest.mark.parametrize("name", ["[Content_Types].xml", "docProps/app.xml", "xl/workbook.xml", "mimetype"])
+def test_a_sheet_of_an_office_program_is_no_file_of_arrays(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "sheet.csv", "w") as file:
+        file.writestr(name, "a sheet")
+    said = r"must be a CSV \(text\) file, but is an Excel \(or other office\) file; convert it to a CSV \(text\) file\."
+    refuse("csv", tmp_path / "sheet.csv", said)
+    (tmp_path / "sheet.csv").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504))
+    refuse("csv", tmp_path / "sheet.csv", said)
+
+
+def test_a_zipped_csv_is_to_be_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.csv", "w") as file:
+        file.writestr("data.csv", PEOPLE)
+    refuse("csv", tmp_path / "data.csv", r"but is an \.npz \(zip\) file; use data.source = 'npz', or unpack it")
+
+
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.99])
 def test_truncated_files_are_refused_in_one_line(save_npz: SaveNpz, tmp_path: Path, kept: float) -> None:
     npz, parquet = save_npz(), tmp_path / "people.parquet"
@@ -56,6 +74,23 @@ def test_csv_and_parquet_of_the_same_rows_give_the_same_data(
     np.testing.assert_array_equal(one.split("train").inputs, other.split("train").inputs)
     assert one.classes == other.classes == ("no", "yes")
     assert one.input_shape == (3,)
+
+
+class Counted(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_names_of_many_columns_are_not_compared_each_with_each() -> None:
+    check_names([Counted(f"x{i}") for i in range(1000)], "data")
+    assert Counted.compared < 1000
 
 
 def test_columns_of_ones_own_may_be_numbered_and_are_named_by_their_text() -> None:

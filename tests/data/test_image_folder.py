@@ -113,6 +113,18 @@ def test_images_without_a_label_are_between_the_others_and_the_test(tmp_path: Pa
     assert raw.own_test == 4
 
 
+def test_images_of_a_flat_test_folder_may_be_learned_from_without_a_label_or_left_out(tmp_path: Path) -> None:
+    names = [f"train/{c}/{n}.png" for c in "xy" for n in range(2)]
+    root = saved(tmp_path, [*names, "test/1.png", "test/2.png"])
+    said = r"test: has no folders; .*, or set data\.image_folder\.train = 'train' and no test, to draw one"
+    with pytest.raises(DataError, match=said):
+        loaded(root)
+    raw = loaded(root, rest="unlabelled", unlabelled="test")
+    assert list(raw.labels) == [0, 0, 1, 1, UNLABELLED, UNLABELLED]
+    assert raw.own_test == 0
+    assert (loaded(root, train="train").rows, loaded(root, train="train").own_test) == (4, 0)
+
+
 def test_images_are_coloured_where_one_is_and_grey_where_all_are(photos: Path) -> None:
     assert loaded(photos).inputs.shape[1] == 1
     saved(photos, ["cat/coloured.png"], Image.new("RGB", (5, 6), RED))
@@ -288,6 +300,16 @@ def test_new_pictures_are_brought_to_the_size_and_channels_of_the_training_image
         assert (read_inputs(rows, None, (1, 6, 5)) == np.full((1, 1, 6, 5), 9)).all()
     with pytest.raises(DataError, match=r"1\.png: pictures are of 1 or 3 channels, but this student reads 4; give arr"):
         read_inputs(tmp_path / "new" / "1.png", None, (4, 6, 5))
+
+
+def test_files_of_a_folder_that_are_not_predicted_are_said(photos: Path) -> None:
+    said: list[str] = []
+    read_inputs(photos / "cat", None, (1, 6, 5), said.append)
+    assert said == []
+    for name in ("1.heic", "2.heic"):
+        (photos / "cat" / name).write_bytes(b"of a telephone")
+    assert len(read_inputs(photos / "cat", None, (1, 6, 5), said.append)) == 4
+    assert said == [f"{photos}/cat/1.heic is no image by its name and left out, 2 in all"]
 
 
 def png_of_16_bits(channels: int) -> bytes:

@@ -21,9 +21,10 @@ from source_files import Prepare, refuse
         ([{"a": i % 3} for i in range(60)], "labels in 'kind' are lists or tables, such as"),
         ([None] * 60, "row 0 has no label in 'kind'"),
         ([b"a", b"b"] * 30, "labels in 'kind' are bytes, such as b'a'; write them as text, in UTF-8"),
+        (pa.array(["a"] * 60).dictionary_encode(), r"one class only \('a'\)"),
     ],
 )
-def test_columns_of_a_parquet_file_that_are_no_labels_are_refused(tmp_path: Path, kind: list[Any], said: str) -> None:
+def test_columns_of_a_parquet_file_that_are_no_labels_are_refused(tmp_path: Path, kind: Any, said: str) -> None:
     pq.write_table(pa.table({"x": np.arange(60.0), "kind": kind}), tmp_path / "a.parquet")
     refuse("parquet", tmp_path / "a.parquet", said)
 

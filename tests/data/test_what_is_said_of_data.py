@@ -62,6 +62,12 @@ DATES = "make numbers of them, such as the days since one date, the month or the
         ["31.1.2024", "1.2.2024"],
         ["1/31/24", "02/01/2024"],
         ["08:15", "8:16:30 PM"],
+        ["31 Jan 2024", "1 feb. 2024 08:15"],
+        ["31-Jan-24", "1-SEPT-2024"],
+        ["Jan 31, 2024", "December 1 2024"],
+        ["January 2024", "May 2024"],
+        ["2024-01", "2024-12"],
+        ["1999/1", "2000/10"],
     ],
 )
 def test_text_of_dates_or_times_is_told_from_other_text(texts: list[str]) -> None:
@@ -99,7 +105,11 @@ def test_dates_that_are_few_enough_to_be_categories_are_said(save_text: SaveText
 
 
 @pytest.mark.parametrize(
-    "texts", [["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], ["1.2.3", "2.10.1"], ["3:1", "2:2"], []]
+    "texts",
+    [
+        *(["a", "b"], ["1", "b", "c"], ["1", "2"], ["1,5", "b", "c"], ["1.2.3", "2.10.1"], ["3:1", "2:2"], []),
+        *(["May", "June"], ["Mayor 12", "Decor 2024"], ["4711-12", "2024-13"], ["Jan Smith", "May Day"]),
+    ],
 )
 def test_what_is_text_is_not_taken_for_numbers(texts: list[str]) -> None:
     assert almost_numbers(pd.Series(texts, dtype="str")) is None

@@ -35,6 +35,8 @@ class Source(Options):
     def content(self, config: DataConfig) -> str:
         """A text that changes whenever `load` would return something else; the SHA-256 of the files, if there are any.
 
+        Options count anyway, and so does the code of a user-defined source.
+
         Raises:
             DataError: the files are missing.
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
-from distill_tune.data.files import read_csv, with_words
+from distill_tune.data.files import number_in, read_csv, with_words
 from distill_tune.data.sources._table import TableFile
 from distill_tune.registry import DATA_SOURCES
 
@@ -25,13 +25,6 @@ def _can_separate(text: str) -> str:
     return text
 
 
-def _number(name: str) -> float | None:
-    try:
-        return float(name)
-    except ValueError:
-        return None
-
-
 @DATA_SOURCES.register
 class Csv(TableFile):
     """`data.path` names the file."""
@@ -45,7 +38,7 @@ class Csv(TableFile):
     def notes(self, path: Path) -> tuple[str, ...]:
         """A note if the header looks like a row of values."""
         names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
-        values = {name: value for name in names if (value := _number(name)) is not None}
+        values = {name: value for name in names if (value := number_in(name)) is not None}
         ascend = len(values) > 2 and all(one < other for one, other in pairwise(values.values()))
         if len(values) <= len(names) / 2 or ascend:  # such as pixels, or wavelengths
             return ()

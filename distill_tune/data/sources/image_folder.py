@@ -56,7 +56,7 @@ class ImageFolder(Source):
     """Folder in `data.path` with one folder per class; None: `train` if it is not a class (`_has_splits`), else
     `data.path` itself."""
     test: _Name | None = None
-    """Folder of the data's own test split; None: `test`, if there is one next to `train`."""
+    """Folder of the data's own test split; None: `test`, if there is one next to `train` and not `unlabelled`."""
     unlabelled: _Name | None = None
     """Folder of images without a label, with `data.rest = "unlabelled"`."""
 
@@ -99,7 +99,7 @@ class ImageFolder(Source):
         has_splits = self.train is None and self._has_splits(root, names)
         found = {
             "train": self.train or ("train" if has_splits else None),
-            "test": self.test or ("test" if has_splits and "test" in names else None),
+            "test": self.test or ("test" if has_splits and "test" in names - {self.unlabelled} else None),
             "unlabelled": self.unlabelled,
         }
         for key, name in found.items():
@@ -149,8 +149,10 @@ class _Parts:
         if self.test is None:
             return []
         if not (found := _subfolders(self.test)):
+            more = f", or set data.image_folder.train = {self.train.name!r} and no test, to draw one from there"
             raise DataError(
-                f"{self.test}: has no folders; it must have one with images for each class, as training has."
+                f"{self.test}: has no folders; it must have one with images for each class, as training has"
+                f"{more if self.train != self.root else ''}."
             )
         return found
 

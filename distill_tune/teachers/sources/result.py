@@ -91,5 +91,6 @@ def _check(folder: Path, opened: StudentFolder, data_spec: DataSpec) -> None:
     if opened.split_fingerprint != data_spec.split_fingerprint:
         raise TeacherError(
             f"{who} has learned other data, or another split of them, so that it may know test samples; use [data] "
-            f"as in {str(folder / RUN_TOML)!r} (path, passes, student_samples and rest may differ)."
+            f"as in {str(folder / RUN_TOML)!r} (path, passes, student_samples and rest may differ), "
+            "and leave a data source of your own as it was."
         )

@@ -55,7 +55,7 @@ class Origin:
 
         Raises:
             ConfigError: search.toml has changed.
-            DataError: the data have changed.
+            DataError: the data have changed, or the code of a user-defined source has.
             TeacherError: a teacher has changed.
         """
         if self.asked and _digest(space) != self.asked:
@@ -66,9 +66,11 @@ class Origin:
         from distill_tune.data.dataset import fingerprint_of  # imports NumPy, which read-only callers do without
 
         if (now := fingerprint_of(space.config.data)) != self.data:
+            source = space.config.data.source
+            code = f", or with another version of {source!r} or of what it imports" if ":" in source else ""
             raise DataError(
-                f"{option}: {folder.name} was begun with other data than its [data] names now "
-                f"(fingerprint {self.data}, now {now}); put them back as they were, or begin a new search."
+                f"{option}: {folder.name} was begun with other data than its [data] names now{code} "
+                f"(fingerprint {self.data}, now {now}); put back what was there, or begin a new search."
             )
         if (teachers := self._teachers_now(folder / CACHE, space)) != self.teachers:
             raise TeacherError(

@@ -1,7 +1,8 @@
 """Which versions of user-defined parts trials used: editing them between sessions is allowed, but must be known.
 
-Data and teachers have fingerprints (`origin.py`) that a resumed search must match. Code may be edited for harmless
-reasons, such as a comment; so a session that finds it changed warns and continues.
+Data and teachers have fingerprints (`origin.py`) that a resumed search must match; that of data from a user-defined
+source includes the code. Other code may be edited for harmless reasons, such as a comment; so a session that finds it
+changed warns and continues.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Seen = dict[str, set[str]]
 
 
 def own_parts(space: Space) -> dict[str, str]:
-    """Digest of the code of each user-defined part that a trial may use, by dotted path."""
+    """Digest of the code of each user-defined part that a search may use, except its data source, by dotted path."""
     names = sorted({name for name in _named(space) if name and ":" in name})
     return {name: hashlib.sha256(source_of(load_dotted(name)).encode()).hexdigest()[:16] for name in names}
 
@@ -33,8 +34,8 @@ def loaded_by_trials(space: Space) -> list[str]:
 
 
 def _named(space: Space) -> Iterator[str | None]:
-    """All names that a space chooses or chooses from."""
-    yield from _chosen(space, SECTIONS)
+    """All names that a space chooses or chooses from, except the data source, whose fingerprint is compared instead."""
+    yield from _chosen(space, SECTIONS.keys() - {"data"})
     yield from _of_trials(space)
     for member in Teacher.of(space.config.teacher).member_configs().values():
         yield from (member.source, member.family)
