@@ -19,13 +19,22 @@ _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 @contextmanager
 def remembering() -> Iterator[list[Path]]:
-    """Paths that this program puts in place while the block runs, in order; not those of other programs."""
+    """Paths that this program puts in place while the block runs, in order; not those of other programs.
+
+    Nor those that one must keep (`outlives_a_refusal`).
+    """
     made: list[Path] = []
     token = _made.set(made)
     try:
         yield made
     finally:
         _made.reset(token)
+
+
+def outlives_a_refusal(path: Path) -> None:
+    """Forget that this program made `path`: it took long, and is of use to the next one that needs it."""
+    if (made := _made.get()) is not None:
+        made[:] = [each for each in made if each != path]
 
 
 def _remember(path: Path) -> None:

@@ -151,10 +151,11 @@ def check_name(name: str) -> None:
 def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> Iterator[None]:
     """Delete what this program has put into the shared cache of `storage` if its input is refused.
 
-    A full disk is no refusal: a teacher trained before it is found again once there is room. Nothing else is deleted,
-    since other searches and users may have put files there, apart from folders that are left empty. While another
-    program uses the cache everything stays, since it may rely on what this one has made; in turn, this program counts
-    as using the cache until the end of the block or of `until`.
+    What took long stays (`atomic.outlives_a_refusal`): a teacher that was trained before the refusal is found again. A
+    full disk is no refusal, and everything whole stays. Nothing else is deleted, since other searches and users may
+    have put files there, apart from folders that are left empty. While another program uses the cache everything stays,
+    since it may rely on what this one has made; in turn, this program counts as using the cache until the end of the
+    block or of `until`.
     """
     cache = storage / SHARED_CACHE
     with ExitStack() as stack:

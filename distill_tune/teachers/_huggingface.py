@@ -8,10 +8,6 @@ reads: a resize is a weighted mean of pixels with weights that sum to 1, so it c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-
-import torch
 from torch import Tensor, nn
 
 from distill_tune.errors import TeacherError
@@ -43,7 +39,6 @@ class ImageClassifier(nn.Module):
         super().__init__()
         self.model = model
         self.channels, self.size, self.mode, self.is_flipped = channels, size, mode, is_flipped
-        self._order: list[int] | None = None
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -58,7 +53,7 @@ class ImageClassifier(nn.Module):
         if self.is_flipped:
             images = images.flip(1)
         logits: Tensor = self.model(pixel_values=images, return_dict=True).logits
-        return logits if self._order is None else logits[:, self._order]
+        return logits
 
     def _with_channels(self, images: Tensor) -> Tensor:
         given = images.shape[1]
@@ -68,31 +63,6 @@ class ImageClassifier(nn.Module):
             return images.expand(-1, self.channels, -1, -1)
         weights = images.new_tensor(_LUMA).view(1, 3, 1, 1)
         return (images * weights).sum(1, keepdim=True)
-
-    @torch.no_grad()
-    def put_in_order(self, order: Sequence[int], input_shape: tuple[int, ...]) -> None:
-        """Make `logits[:, order]` the logits, [batch, classes].
-
-        If a linear layer outputs the logits, its rows are reordered instead: its output then still is the logits, by
-        which losses on features tell it from the layers before it.
-        """
-        last = self._last_layer(torch.zeros(2, *input_shape))
-        if last is None:
-            self._order = list(order)
-            return
-        for parameter in last.parameters():
-            parameter.copy_(parameter[list(order)])
-
-    def _last_layer(self, images: Tensor) -> nn.Linear | None:
-        """The linear layer whose output is the logits themselves; None if they are processed further."""
-        outputs: list[tuple[nn.Linear, Tensor]] = []
-        with ExitStack() as hooks:
-            for each in self.modules():
-                if isinstance(each, nn.Linear):
-                    hook = each.register_forward_hook(lambda layer, _, output: outputs.append((layer, output)))
-                    hooks.enter_context(hook)
-            logits = self(images)
-        return next((layer for layer, output in reversed(outputs) if output is logits), None)
 
 
 def check_channels(given: int, wanted: int) -> None:

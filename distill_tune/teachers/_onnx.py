@@ -113,6 +113,11 @@ class OnnxNetwork(nn.Module):
         """How the model's last layer is changed, in words."""
         return ending_in_words(self._ending, self._model.taken_off)
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """How many samples the model takes at once; None for any number."""
+        return self._model.batch
+
     def _parts(self, given: np.ndarray) -> Iterator[np.ndarray]:
         """Batches of the size that the model takes; the last one is filled up with copies."""
         size = self._model.batch or len(given)

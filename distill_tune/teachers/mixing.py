@@ -22,6 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from distill_tune.evaluation.mode import put_in_evaluation
+
 Average = Literal["logits", "probabilities"]
 
 
@@ -57,7 +59,7 @@ class MixedNetwork(nn.Module):
         super().__init__()
         self.names, self.mix = tuple(networks), mix
         self.networks = nn.ModuleList(networks.values())
-        self.eval()
+        put_in_evaluation(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits."""

@@ -6,7 +6,7 @@ The data are loaded and checked in a temporary folder; no teacher is trained, bu
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from distill_tune.data.build import build
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.distillation.preparation.prepare import check_fold, check_students, dealt_out
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
+from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.export.result_folder import CACHE, SHARED_CACHE
-from distill_tune.teachers import Teacher, family_trained_here, unread_keys
+from distill_tune.teachers import LoadedTeacher, Teacher, family_trained_here, unread_keys
 from distill_tune.tuning.cluster.connection import check_sockets
 from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, this_machine
 from distill_tune.tuning.planning.estimate import estimated_epoch_s, estimated_examination_s, samples_per_epoch
@@ -69,7 +70,8 @@ def dry_run(
         fitted = fit(space, dataset, places, console.print) if past is None else known_to_fit(space, dataset, known)
         check_students(fitted.space, dataset)
         _show(console, fitted.space, dataset)  # needed by users who have yet to write the teacher's logits
-        plan = _plan(fitted, dataset, folder, Path(temporary), places, must_fit, past)
+        teachers = try_to_load(fitted.space, dataset, Path(temporary), lambda line: console.print(f"  {line}"))
+        plan = _plan(fitted, dataset, folder, teachers, places, must_fit, past)
     console.print("\nPlan\n", style="bold")
     for line in plan:
         console.print(f"  {line}")
@@ -77,15 +79,20 @@ def dry_run(
 
 
 def _plan(
-    fitted: Fitted, dataset: Dataset, folder: Path, temporary: Path, places: int, is_here: bool, past: History | None
+    fitted: Fitted,
+    dataset: Dataset,
+    folder: Path,
+    teachers: Mapping[str, LoadedTeacher | Recipe],
+    places: int,
+    is_here: bool,
+    past: History | None,
 ) -> list[str]:
     """The lines of the plan.
 
     Raises:
-        InputError: a teacher cannot be loaded, or the disk has no room.
+        InputError: the disk has no room.
     """
     space, config, storage = fitted.space, fitted.space.config, folder.parent
-    teachers = try_to_load(space, dataset, temporary)
     footprint = Footprint.of(space, dataset, fitted.limits, places)
     if past is None:  # else most of it is already written
         footprint.check(storage)

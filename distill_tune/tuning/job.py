@@ -62,7 +62,7 @@ class Job:
         """Run the session; returns what was written to `summary.json`.
 
         Raises:
-            InputError: something that the user can fix; nothing has been written.
+            InputError: something that the user can fix; nothing is left of it, except what took long.
             DistillTuneError: no trial could be used, or a phase could not be finished.
         """
         began_s = time.monotonic()

@@ -42,6 +42,26 @@ class Learning(OnlyTable):
     def load(self, config, data_spec, context):
         return LoadedTeacher(parameters=0, table=torch.ones(data_spec.num_rows, 3, requires_grad=True))
 
+class Pair(torch.nn.Linear):
+    def forward(self, inputs):
+        return super().forward(inputs), inputs
+
+class Pairs(Table):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=12, module=Pair(3, 3))
+
+class TooMany(Table):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=16, module=torch.nn.Linear(3, 4))
+
+class OneForAll(Table):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=4, module=torch.nn.Linear(3, 1))
+
+class OfOthers(Table):
+    def load(self, config, data_spec, context):
+        return LoadedTeacher(parameters=18, module=torch.nn.Linear(5, 3))
+
 class Shares(OnlyTable):
     def load(self, config, data_spec, context):
         return LoadedTeacher(parameters=0, table=[[1.0, 0.0, 0.0]] * data_spec.num_rows)
@@ -68,6 +88,24 @@ def test_a_teacher_of_ones_own_that_is_not_what_its_source_says(
     name, *others = settings
     told = refuse(f"teacher.source=teachers_of_mine:{name}", *others, arguments=arguments)
     assert f"error: teacher.source: 'teachers_of_mine:{name}' {said}" in told
+
+
+@pytest.mark.parametrize("arguments", [("space.toml",), ("space.toml", "--dry-run")])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Pairs", "must return logits [batch, 3] for the 3 classes of the data, but returned tuple for a batch of 2."),
+        ("TooMany", "must return logits [batch, 3] for the 3 classes of the data, but returned [2, 4] for a batch of"),
+        ("OneForAll", "must return logits [batch, 3] for the 3 classes of the data, but returned [2, 1] for a batch"),
+        ("OfOthers", "cannot take inputs of shape (3,) (RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+    ],
+)
+def test_a_network_of_ones_own_source_that_does_not_fit_the_data(
+    refuse: Refuse, folder: Path, arguments: tuple[str, ...], name: str, told: str
+) -> None:
+    (folder / "teachers_of_mine.py").write_text(OWN_TEACHERS)
+    said = refuse(f"teacher.source=teachers_of_mine:{name}", arguments=arguments)
+    assert f"error: teacher.source: the network of 'teachers_of_mine:{name}' {told}" in said
 
 
 def test_logits_of_a_source_of_ones_own_must_be_finite(refuse: Refuse, folder: Path) -> None:

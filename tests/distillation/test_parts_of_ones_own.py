@@ -256,7 +256,7 @@ def test_a_loss_on_features_of_ones_own_is_tried_on_those_that_it_will_compare(
     teacher = {} if is_trained_here else torch_teacher
     space = table_space(loss={"kind": f"test_parts_of_ones_own:{name}"}, teacher=teacher)
     dataset = announced_data(space.config, tmp_path / "cache", lambda line: None)
-    check = check_feature_losses if is_trained_here else partial(try_to_load, folder=tmp_path / "teacher")
+    check = check_feature_losses if is_trained_here else partial(try_to_load, folder=tmp_path / "teacher", say=print)
     with pytest.raises(ConfigError, match=told):
         check(space, dataset)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distill_tune.atomic import new_file, new_folder
+from distill_tune.atomic import new_file, new_folder, outlives_a_refusal
 from distill_tune.errors import CacheError, ConfigError, DataError
 from distill_tune.export.result_folder import (
     SHARED_CACHE,
@@ -199,6 +199,23 @@ def test_programs_that_come_and_go_never_lose_what_they_have_found(tmp_path: Pat
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(come_and_go, range(4)))
     assert not lost
+
+
+def test_what_took_long_outlives_a_refusal_alone(tmp_path: Path) -> None:
+    teacher = tmp_path / SHARED_CACHE / "teacher-1" / "teacher.safetensors"
+
+    def refused_after_training() -> None:
+        with nothing_left_on_refusal(tmp_path):
+            for path in (teacher, teacher.with_name("anatomy.json")):
+                with new_file(path) as file:
+                    file.touch()
+            outlives_a_refusal(teacher)
+            raise DataError("one class only")
+
+    with pytest.raises(DataError):
+        refused_after_training()
+    found = [path for path in (tmp_path / SHARED_CACHE).rglob("*") if path.is_file()]
+    assert found == [teacher]
 
 
 def test_a_disk_that_is_full_takes_nothing_that_is_whole(tmp_path: Path) -> None:

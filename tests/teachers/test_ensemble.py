@@ -112,6 +112,23 @@ def test_each_member_is_kept_by_itself_and_is_the_one_that_it_would_be_alone(tmp
     assert not any("training" in line or "labels" in line for line in said[before:])
 
 
+def test_each_line_says_which_member_it_is_about(tmp_path: Path) -> None:
+    logits = np.random.default_rng(0).normal(size=(600, 4))
+    logits[:3] = 0
+    np.save(tmp_path / "old.npy", logits)
+    members, said = {"big": BIG, "old": {"source": "logits", "path": str(tmp_path / "old.npy")}}, list[str]()
+    prepare(space_of(members), tmp_path / "cache", said.append)
+    for beginning in (
+        "teacher big: training the teacher (mlp) for 4 epochs",
+        "teacher big: epoch 4 of 4: val/accuracy ",
+        "teacher big: labels ",
+        "teacher big: val/accuracy ",
+        "teacher old: labels ",
+        "warning: teacher old: 3 rows of its logits are all 0",
+    ):
+        assert sum(line.startswith(beginning) for line in said) == 1, (beginning, said)
+
+
 def test_a_result_has_each_members_outputs_under_its_own_name(ready: Ready, tmp_path: Path) -> None:
     """So that it can be resumed when the shared cache is gone."""
     config, preparation = ready(space_of())

@@ -1,14 +1,17 @@
 """Ensembles that are invalid, or cannot do what is asked of them, are refused in one line."""
 
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ensembles import BIG, SMALL, space_of
 from runs import run_space
+from safetensors.torch import save_file
+from torch import nn
 
 from distill_tune.distillation.preparation.prepare import prepare
-from distill_tune.errors import ConfigError, InputError
+from distill_tune.errors import ConfigError, InputError, TeacherError
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,32 @@ def test_a_student_that_needs_the_weights_of_one_teacher_is_refused(tmp_path: Pa
     with pytest.raises(InputError, match=r"needs the teacher's weights, but source = 'ensemble' is several"):
         prepare(space_of(base=base), tmp_path, print)
     assert not list(tmp_path.glob("teacher-*"))
+
+
+def linear(inputs: int) -> nn.Module:
+    return nn.Linear(inputs, 4)
+
+
+def member(path: Path, inputs: int = 8, bias: float = 0.0) -> dict[str, Any]:
+    network = linear(inputs)
+    nn.init.constant_(network.bias, bias)  # type: ignore[arg-type]
+    save_file(network.state_dict(), path)
+    factory = {"factory": "test_ensemble_refusals:linear", "arguments": {"inputs": inputs}}
+    return {"source": "torch", "path": str(path), "torch": factory}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": 9}, r"^teacher\.ensemble\.members\.old\.torch: the network cannot take inputs of shape \(8,\) "),
+        ({"bias": nan}, r"^teacher\.ensemble\.members\.old: one of its logits is not a finite number; check its we"),
+    ],
+)
+def test_a_member_that_cannot_be_used_is_refused_by_its_name_before_another_is_trained(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    members, said = {"big": BIG, "old": member(tmp_path / "old.safetensors", **change)}, list[str]()
+    with pytest.raises(TeacherError, match=message) as caught:
+        prepare(space_of(members), tmp_path / "cache", said.append)
+    assert "\n" not in str(caught.value)
+    assert not any("training the teacher" in line for line in said)

@@ -31,6 +31,7 @@ from distill_tune.distillation.features.anatomy import anatomy_of
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.teachers._huggingface import ImageClassifier
+from distill_tune.teachers._order import put_in_order
 
 
 @pytest.mark.parametrize("make", [vit, resnet])
@@ -67,7 +68,7 @@ def test_columns_are_put_in_order_too_where_no_layer_puts_the_logits_out() -> No
 
     network, images = ImageClassifier(TwoHeads(), 1), torch.randn(5, 1, 2, 2)
     before = network(images)
-    network.put_in_order([2, 0, 1], (1, 2, 2))
+    put_in_order(network, [2, 0, 1], (1, 2, 2))
     assert torch.equal(network(images), before[:, [2, 0, 1]])
 
 

@@ -11,6 +11,7 @@ from onnx_models import Model, identity, load, refused
 from runs import TABLE, run_space
 from torch import nn
 
+from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.training.loop import distill
@@ -79,6 +80,18 @@ def test_a_model_of_so_many_samples_at_a_time_labels_any_number_of_them(tmp_path
     expected = model.logits(ROWS_OF_DATA.numpy())
     np.testing.assert_allclose(loaded.module(ROWS_OF_DATA), expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(loaded.module(ROWS_OF_DATA[:1]), expected[:1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("batch", "shape", "portion"),
+    [(32, (3, 224, 224), 32), (32, (7,), 1024), (1, (3, 224, 224), 8), ("rows", (7,), 1000)],
+)
+def test_a_portion_is_of_whole_batches_of_a_model_that_takes_no_others(
+    tmp_path: Path, batch: int | str, shape: tuple[int, ...], portion: int
+) -> None:
+    loaded = load(Model(batch=batch).write(tmp_path / "m.onnx"), ROWS)
+    assert loaded.module is not None
+    assert at_a_time(loaded.module, shape) == portion
 
 
 @pytest.mark.parametrize("dtype", ["FLOAT", "DOUBLE", "FLOAT16"])

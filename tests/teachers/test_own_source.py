@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import run_space
+from runs import TABLE, run_space
 from torch import nn
 
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.distillation.preparation.prepare import prepare
+from distill_tune.distillation.training.loop import distill
 from distill_tune.errors import TeacherError
 from distill_tune.teachers import DataSpec, LoadedTeacher, Teacher, TeacherContext
 
@@ -39,6 +40,17 @@ class Keeping(Training):
         return teacher
 
 
+class Exported(Training):
+    """A program of `torch.export`, which refuses `eval()`."""
+
+    def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
+        module, rows = super().load(config, data_spec, context).module, torch.export.Dim("rows", min=1)
+        assert module is not None
+        inputs = torch.zeros(2, *data_spec.input_shape)
+        program = torch.export.export(module.eval(), (inputs,), dynamic_shapes=({0: rows},))
+        return LoadedTeacher(0, program.module())
+
+
 def test_it_labels_and_is_frozen_as_in_evaluation(tmp_path: Path) -> None:
     space = run_space(teacher={"source": "test_own_source:Training"})
     preparation = prepare(space, tmp_path, lambda line: None)
@@ -62,3 +74,17 @@ def test_its_folder_goes_again_where_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match="no teacher today"):
         prepare(run_space(teacher=teacher), tmp_path, lambda line: None)
     assert not list(tmp_path.glob("teacher-*"))
+
+
+@pytest.mark.parametrize("is_member", [False, True])
+def test_an_exported_program_labels_and_runs_live_as_the_network_that_it_is_of(tmp_path: Path, is_member: bool) -> None:
+    reports = []
+    for name, mode in (("Training", "cached"), ("Exported", "cached"), ("Exported", "live")):
+        section = {"source": f"test_own_source:{name}"}
+        several = {"source": "ensemble", "ensemble": {"members": {"old": section}}}
+        space = run_space({**TABLE, "teacher": {}}, teacher={**(several if is_member else section), "mode": mode})
+        preparation = prepare(space, tmp_path / name / mode, lambda line: None)
+        *_, last = distill(space.config, Materials.open(preparation.prepared, space.config), 0)
+        reports.append({name: last.report[name] for name in ("train/loss", "train/soft_loss", "val/accuracy")})
+    assert reports[1] == pytest.approx(reports[0], rel=1e-4)
+    assert reports[2] == pytest.approx(reports[0], rel=1e-4)

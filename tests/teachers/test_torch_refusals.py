@@ -123,5 +123,15 @@ def test_a_torchscript_file_and_an_onnx_file_are_told_what_they_are(tmp_path: Pa
     refused(tmp_path / "w.onnx", r"; name it with teacher\.source = 'onnx'\.$")
 
 
+def test_a_program_of_torch_export_is_told_what_it_is(tmp_path: Path) -> None:
+    program = torch.export.export(network(seed=5).eval(), (torch.zeros(2, 16),))
+    torch.export.save(program, tmp_path / "w.pt2")
+    refused(
+        tmp_path / "w.pt2",
+        r"tensors \(a program of torch\.export\); write it as ONNX, or, if it is the student of a search, name its "
+        r"folder with teacher\.source = 'result'\.$",
+    )
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "w.pt", r"^teacher\.path: .*w\.pt: no such file; it must be the teacher")

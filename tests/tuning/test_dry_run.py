@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from small import TABLES
 
@@ -70,6 +71,15 @@ def test_the_confirmation_of_a_single_trial_has_all_places(tmp_path: Path, capsy
     plan = said(space_with(trials=1), tmp_path / "one", capsys)
     assert "  1 trial; 1 at a time" in plan
     assert "then 15 confirmation runs of 9 epochs, about 45:00 min" in plan, "2 rounds, and 3 of the baselines"
+
+
+def test_what_a_teacher_says_of_itself_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logits = np.random.default_rng(0).normal(size=(600, 4))
+    logits[:3] = 0
+    np.save(tmp_path / "logits.npy", logits)
+    teacher = {"source": "logits", "path": str(tmp_path / "logits.npy")}
+    plan = said(Space.parse({**space_with().tables, "teacher": teacher}), tmp_path / "one", capsys)
+    assert "  warning: teacher: 3 rows of its logits are all 0" in plan
 
 
 def begun(folder: Path, space: Space, trials: int) -> None:

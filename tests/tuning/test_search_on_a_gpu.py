@@ -56,7 +56,7 @@ def test_everything_of_a_search_runs_on_a_gpu(name: str, tmp_path: Path) -> None
         dataset = announced_data(space.config, tmp_path, lambda line: None)
         assert estimated_epoch_s(space, dataset)
         assert estimated_examination_s(space, dataset)
-        assert estimated_teacher_time(space, dataset, try_to_load(space, dataset, tmp_path), tmp_path)
+        assert estimated_teacher_time(space, dataset, try_to_load(space, dataset, tmp_path, print), tmp_path)
         assert waits["torch.cuda.synchronize"]  # student and teacher steps
         waits.clear()
         assert chosen_paces(space, dataset)

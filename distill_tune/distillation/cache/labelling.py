@@ -87,10 +87,20 @@ def _mixed(teacher: LoadedTeacher, mix: Mix, inputs: np.ndarray, source_rows: np
 
 
 def at_a_time(module: nn.Module, sample_shape: Sequence[int], device: str | None = None) -> int:
-    """Samples of this shape that a teacher runs at once on its device; it may resize them to larger images first."""
+    """Samples of this shape that a teacher runs at once on its device.
+
+    It may resize them to larger images first; and if it takes only batches of one size, these are whole.
+    """
     made: list[Any] = [getattr(part, "reads", None) for part in module.modules()]
     shapes = [sample_shape, *(shape for shape in made if isinstance(shape, tuple))]
-    return samples_at_a_time(max(shapes, key=prod), device or device_of(module).type)
+    return in_whole_batches(module, samples_at_a_time(max(shapes, key=prod), device or device_of(module).type))
+
+
+def in_whole_batches(module: nn.Module, samples: int) -> int:
+    """The next number of samples that a teacher runs without filling up a batch, if it takes only those of one size."""
+    sizes: list[Any] = [getattr(part, "fixed_batch", None) for part in module.modules()]
+    size = max((size for size in sizes if isinstance(size, int)), default=1)
+    return -(-samples // size) * size
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill_tune.distillation.cache.labelling import at_a_time
+from distill_tune.distillation.cache.labelling import at_a_time, in_whole_batches
 from distill_tune.evaluation.mode import in_evaluation
 from distill_tune.evaluation.portions import device_of
 from distill_tune.threads import faster_threads, threads
@@ -50,7 +50,7 @@ def labelling_s(module: nn.Module, inputs: np.ndarray) -> float:
         inputs: [samples, *input_shape] in stored units; only some are used.
     """
     some = inputs[: at_a_time(module, inputs.shape[1:])]
-    few, many = (torch.from_numpy(each.copy()) for each in (some[:_A_FEW], some))
+    few, many = (torch.from_numpy(each.copy()) for each in (some[: in_whole_batches(module, _A_FEW)], some))
     with in_evaluation(module):
         _look_s(module, few)
         sample_s = _look_s(module, few) / len(few)

@@ -6,26 +6,23 @@ is damaged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
-from distill_tune.arrays import read_arrays
 from distill_tune.config import Config, Space
-from distill_tune.config.messages import dotted, named_apart
+from distill_tune.config.messages import dotted
 from distill_tune.config.sections import AugmentationConfig, TeacherConfig
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.distillation.cache.folders import outputs_folder, own_sources
-from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.cache.size import CacheSize
 from distill_tune.distillation.cache.weights import refuse_without_weights
 from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
+from distill_tune.distillation.preparation.how_good import say_how_good
 from distill_tune.distillation.preparation.loss_checks import check_losses
 from distill_tune.distillation.preparation.optimizer_checks import check_optimizers
 from distill_tune.distillation.preparation.ready_teachers import (
@@ -75,11 +72,11 @@ def prepare(
     whole, outputs = _prepare(space, variants, cache, say, dataset, work)
     check_own_beginnings(space, whole.prepared)
     if config.data.folds is None:
-        _say_how_good(space, [outputs], [dataset], say)
+        say_how_good(space, [outputs], [dataset], say)
         return whole
     parts = [_prepare_fold(space, variants, cache, say, number, work) for number in range(config.data.folds)]
     prepared, outputs_of, datasets = zip(*parts, strict=True)
-    _say_how_good(space, outputs_of, datasets, say)
+    say_how_good(space, outputs_of, datasets, say)
     return replace(whole, prepared=replace(whole.prepared, folds=prepared))
 
 
@@ -90,12 +87,6 @@ def _prepare_fold(
     dataset = prepare_data(space.config.data, cache, number)
     part, outputs = _prepare(space, variants, cache, _of_fold(say, number), dataset, work)
     return part.prepared, outputs, dataset
-
-
-def _say_how_good(space: Space, outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:
-    for name, section in teachers_to_prepare(space).items():
-        theirs, has_network = [each[name] for each in outputs], Teacher.of(section).has_network
-        say(how_good_the_teacher_is(theirs, datasets, f"teacher {name}".rstrip(), has_network))
 
 
 def _of_fold(say: Say, number: int) -> Say:
@@ -117,9 +108,9 @@ def _prepare(
     _announce_cache(list(folders.values()), variants, dataset, cache, say)
     ready = {
         name: ready_member(name, section, folders[name], space, variants, dataset, say, work)
-        for name, section in sections.items()
+        for name, section in _loaded_first(sections)
     }
-    teachers = {name: teacher for name, (teacher, _) in ready.items()}
+    teachers = {name: ready[name][0] for name in sections}
     teacher = together(teachers, source) if are_several else teachers[""]
     prepared = Prepared(
         dataset.folder,
@@ -131,6 +122,11 @@ def _prepare(
     )
     outputs = {name: outputs_folder(folder, variants[0]) for name, folder in folders.items()}
     return Preparation(prepared, dataset, teacher), outputs
+
+
+def _loaded_first(sections: dict[str, TeacherConfig]) -> list[tuple[str, TeacherConfig]]:
+    """The teachers by name, those that are trained here last: others may still be refused, and training takes long."""
+    return sorted(sections.items(), key=lambda named: Teacher.of(named[1]).trains_here)
 
 
 def _announce_cache(folders: list[Path], variants: list[Config], dataset: Dataset, cache: Path, say: Say) -> None:
@@ -193,32 +189,6 @@ def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
         check_augmentation(AugmentationConfig(**getattr(Teacher.of(section), "augmentation", {})), dataset)
     except ConfigError as error:
         raise TeacherError(f"{dotted(('teacher', section.source))}.{error}") from error
-
-
-def how_good_the_teacher_is(
-    outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, has_network: bool = True
-) -> str:
-    """A message with the teacher's validation accuracy; a warning if it is no better than the commonest class.
-
-    With folds there is one teacher per fold, and their validation samples are pooled.
-
-    A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong
-    without an error, and a search with it would still end in a verdict. So does a table of logits (no `has_network`)
-    whose rows are in another order.
-    """
-    dataset = datasets[0]
-    labels = np.concatenate([each.split("validation").labels for each in datasets])
-    chosen = np.concatenate([read_arrays(each / VALIDATION)["logits"].argmax(1) for each in outputs])
-    accuracy = float((chosen == labels).mean())
-    commonest = np.bincount(labels).max() / len(labels)
-    line = f"{name}: val/accuracy {accuracy:.4f}"
-    if accuracy > commonest:
-        return line
-    suspects = "its weights, its inputs, and" if has_network else "the order of its rows (it must be the data's), and"
-    return (
-        f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check {suspects} the order of "
-        f"its classes ({named_apart(dataset.classes)})"
-    )
 
 
 def announced_data(config: Config, cache: Path, say: Say) -> Dataset:

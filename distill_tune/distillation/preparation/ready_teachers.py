@@ -31,12 +31,14 @@ from distill_tune.distillation.preparation.feature_checks import feature_losses,
 from distill_tune.distillation.preparation.running_teachers import run_teacher
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
-from distill_tune.distillation.preparation.users_keys import said_of_member
+from distill_tune.distillation.preparation.users_keys import said_of_member, say_of_member
 from distill_tune.errors import TeacherError, one_line
+from distill_tune.evaluation.mode import put_in_evaluation
 from distill_tune.teachers import DataSpec, LoadedTeacher, Say, Teacher, TeacherContext, Trained
 from distill_tune.teachers.kept_rows import KeptRows
 from distill_tune.teachers.logits_table import checked_logits
 from distill_tune.teachers.mixing import MixedNetwork
+from distill_tune.teachers.trial_run import try_two
 
 
 def ready_member(
@@ -54,10 +56,10 @@ def ready_member(
     Returns:
         The teacher, and the names of the folders with its outputs for this space.
     """
-    config = space.config
-    with folder_for(folder / "what is kept there"):  # a custom source may write to it before we do
-        with said_of_member(name):
-            teacher = _ready_teacher(member, config, dataset, folder, say, work)
+    config, say = space.config, say_of_member(name, say)
+    kept = folder_for(folder / "what is kept there")  # a custom source may write to it before we do
+    with kept, said_of_member(name):
+        teacher = _ready_teacher(member, config, dataset, folder, say, work)
         if teacher.module is not None and not name:
             check_teachers_weights(space, Shapes.of(dataset), teacher.module)
             leave_weights(folder, space, teacher.module)
@@ -85,13 +87,14 @@ class _Untrained(Exception):
         self.recipe = recipe
 
 
-def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, LoadedTeacher | Recipe]:
+def try_to_load(space: Space, dataset: Dataset, folder: Path, say: Say) -> dict[str, LoadedTeacher | Recipe]:
     """Load every teacher that need not be trained, so that a dry run refuses what a search would refuse.
 
     Args:
         space: the space with the teacher or teachers.
         dataset: the data that they are to label.
         folder: a temporary one, without cached teachers.
+        say: reports what a teacher says of itself, such as the order of its classes.
 
     Returns:
         The teacher, or the recipe for training it, by its name; that of an only teacher is "".
@@ -106,7 +109,7 @@ def try_to_load(space: Space, dataset: Dataset, folder: Path) -> dict[str, Loade
 
     found: dict[str, LoadedTeacher | Recipe] = {}
     for name, section in teachers_to_prepare(space).items():
-        context = TeacherContext(folder, refuse_to_train, lambda line: None)
+        context = TeacherContext(folder, refuse_to_train, say_of_member(name, say))
         try:
             with said_of_member(name):
                 Teacher.of(section).identity(section, data_spec_of(dataset))
@@ -206,7 +209,8 @@ def _loaded(section: TeacherConfig, dataset: Dataset, context: TeacherContext) -
             f"has loaded {' and '.join(found) or 'neither module nor table'}; change has_network, or what load gives."
         )
     if teacher.module is not None:  # a custom source may leave it in train mode, with dropout on
-        teacher.module.eval().requires_grad_(False)
+        put_in_evaluation(teacher.module).requires_grad_(False)
+        try_two(teacher.module, data_spec, "teacher.source", f" of {section.source!r}")
     if teacher.table is None or isinstance(teacher.table, KeptRows):
         return teacher
     return replace(teacher, table=checked_logits(teacher.table, data_spec, "teacher.source", repr(section.source)))

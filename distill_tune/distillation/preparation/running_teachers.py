@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+from distill_tune.atomic import outlives_a_refusal
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.features import missing_features, write_features
+from distill_tune.distillation.cache.features import features_folder, missing_features, write_features
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole
 from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
@@ -41,6 +42,8 @@ def run_teacher(
                 _label(where, variant, dataset, teacher, say, runner)
         for variant, new in unseen:
             write_features(folder, variant, dataset, teacher, new, say)
+            for layer in new:
+                outlives_a_refusal(features_folder(folder, variant, layer))
 
 
 def _label(
@@ -49,3 +52,5 @@ def _label(
     if folder.exists():
         say(f"the cached teacher outputs in {folder.name} do not match their checksums; they are made again")
     write_outputs(folder, config, dataset, teacher, say, runner)
+    if teacher.module is not None:  # a table is copied in no time
+        outlives_a_refusal(folder)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from distill_tune.errors import ConfigError, TeacherError, TrainingError
+from distill_tune.teachers import Say
 
 _KEYS = {
     "student.": "teacher.",
@@ -20,10 +21,12 @@ _KEYS = {
 """Keys of the teacher's own configuration, and where the user wrote them."""
 _IN_CURES = (
     *("trust", "source", "train.learning_rate", "torch.arguments", "keras.custom_objects", "onnx.output"),
-    "huggingface.mean",
+    *("huggingface.mean", "timm.classes"),
 )
 """Keys that occur within a message, not only at its start; anything else that looks like a key may be a file name."""
-_OF_A_TEACHER = re.compile(rf"^teacher\.|\bteacher\.(?=(?:{'|'.join(map(re.escape, _IN_CURES))})\b)")
+_OF_A_TEACHER = re.compile(rf"^teacher(?=[.:])|\bteacher(?=\.(?:{'|'.join(map(re.escape, _IN_CURES))})\b)")
+_BEGINNING = re.compile(r"^(warning: )?(?:teacher:? )?")
+"""Of a line that the user is told: the mark of a warning, and whom it is about."""
 
 
 @contextmanager
@@ -48,7 +51,14 @@ def said_of_member(name: str) -> Iterator[None]:
     except TeacherError as error:
         if not name:
             raise
-        raise TeacherError(_OF_A_TEACHER.sub(f"{table_of(name)}.", str(error))) from error
+        raise TeacherError(_OF_A_TEACHER.sub(table_of(name), str(error))) from error
+
+
+def say_of_member(name: str, say: Say) -> Say:
+    """`say` for lines about the ensemble member `name`, each of which names it; "" is an only teacher."""
+    if not name:
+        return say
+    return lambda line: say(_OF_A_TEACHER.sub(table_of(name), _BEGINNING.sub(rf"\1teacher {name}: ", line, count=1)))
 
 
 def table_of(name: str) -> str:

@@ -39,7 +39,7 @@ class HuggingFace(NetworkTeacher):
         from distill_tune.checksum import sha256_of
 
         version = _transformers().__version__
-        return f"{_FORMAT} {sha256_of(*_folder(config).files())} {self.model_dump_json()} {version}"
+        return f"{_FORMAT} {sha256_of(*_folder(config).files())} {self.options_as_text} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, put its resize and normalisation in front, reorder its labels, and try two samples."""
@@ -68,11 +68,10 @@ class HuggingFace(NetworkTeacher):
         size = (says and says.size) or size_in(model.config)
         how = (says.mode, says.is_flipped) if says else ()
         network = ImageClassifier(model.eval(), channels, size, *how)
-        teacher = self.ready(network, data_spec, units)
-        order = _order(_labels(model), data_spec.classes)
-        if order != sorted(order):
-            network.put_in_order(order, data_spec.input_shape)
-        for line in _told(data_spec, network, order, _labels(model)):
+        labels = _labels(model) if self.classes is None else self.classes
+        order = _order(labels, data_spec.classes) if self.classes is None else self.order(data_spec)
+        teacher = self.ready(network, data_spec, units, order)
+        for line in _told(data_spec, network, order, labels):
             context.say(f"teacher: {line}")
         return teacher
 

@@ -40,7 +40,7 @@ class Keras(NetworkTeacher):
         from distill_tune.teachers._keras import import_keras
 
         version = import_keras().__version__
-        told = f"{sha256_of(_file(config))} {self.model_dump_json()} {config.trust} {self._own_sources()}"
+        told = f"{sha256_of(_file(config))} {self.options_as_text} {config.trust} {self._own_sources()}"
         return f"{_FORMAT} {told} {version}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:

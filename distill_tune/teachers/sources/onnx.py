@@ -31,7 +31,7 @@ class Onnx(NetworkTeacher):
         """The checksum of the model, including its external data, and the options."""
         from hashlib import sha256
 
-        return f"{sha256(self._model(config).content).hexdigest()} {self.model_dump_json()}"
+        return f"{sha256(self._model(config).content).hexdigest()} {self.options_as_text}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, remove its softmax, arrange its inputs, and try two samples."""

@@ -6,11 +6,13 @@ weights were trained on classes other than those of the data.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from distill_tune.config.messages import named_apart
 from distill_tune.errors import TeacherError, one_line
 from distill_tune.optional import imported
 from distill_tune.registry import TEACHERS, did_you_mean
@@ -40,14 +42,26 @@ class Timm(NetworkTeacher):
 
         timm = _timm()
         self._check_name(timm)
-        return f"{sha256_of(existing_file(config))} {self.model_dump_json()} {timm.__version__}"
+        return f"{sha256_of(existing_file(config))} {self.options_as_text} {timm.__version__}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, load its weights, put its normalisation in front, and try two samples."""
         timm = _timm()
         self._check_name(timm)
         self.normalisation(data_spec)  # refused before the network is built
+        if told := self._told_of_order(data_spec.classes):
+            context.say(f"teacher: {told}")
         return self.ready(self._network(timm, existing_file(config), data_spec), data_spec)
+
+    def _told_of_order(self, classes: tuple[str, ...]) -> str:
+        """That timm's reader of folders numbers these classes otherwise; empty if not, or if `classes` are given."""
+        theirs = sorted(classes, key=_natural)
+        if self.classes is not None or theirs == list(classes):
+            return ""
+        return (
+            f"the data's classes are in the order {named_apart(classes)}, but timm's reader of folders takes them as "
+            f"{named_apart(theirs)}; if it was trained that way, name them in that order in teacher.timm.classes"
+        )
 
     def _check_name(self, timm: Any) -> None:
         if not timm.is_model(self.model):
@@ -65,6 +79,11 @@ class Timm(NetworkTeacher):
                 f"teacher.path: timm cannot make {self.model!r} of {path.name!r} with {given} ({one_line(error)})."
             ) from error
         return network
+
+
+def _natural(name: str) -> list[int | str]:
+    """The key by which timm's readers sort classes: "2" before "10", and no difference of capitals."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.lower())]
 
 
 def _timm() -> Any:

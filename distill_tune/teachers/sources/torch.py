@@ -29,6 +29,7 @@ _INSIDE = ("state_dict", "model_state_dict", "model")
 """Keys under which a training script's checkpoint keeps its state dict, next to optimizer, epoch and the like."""
 _AROUND = ("module.", "_orig_mod.")
 """Prefixes that `DataParallel` and `torch.compile` add to each name."""
+_OF_A_PROGRAM = "write it as ONNX, or, if it is the student of a search, name its folder with teacher.source = 'result'"
 
 
 @TEACHERS.register
@@ -45,7 +46,7 @@ class Torch(NetworkTeacher):
         """The weights' checksum, the factory's source code, and the options."""
         from distill_tune.checksum import sha256_of
 
-        return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.model_dump_json()}"
+        return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.options_as_text}"
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, load its weights, put its normalisation in front, and try two samples."""
@@ -112,7 +113,9 @@ def _read_weights(path: Path, trust: bool) -> dict[str, Any]:
         what, cure = one_line(error), "write it again"
         if isinstance(error, UnpicklingError):  # PyTorch's own advice fills a page
             what = what.partition(". ")[0]
-        if path.suffix == ".onnx":
+        if path.suffix == ".pt2":
+            what, cure = "a program of torch.export", _OF_A_PROGRAM
+        elif path.suffix == ".onnx":
             cure = "name it with teacher.source = 'onnx'"
         elif "TorchScript" in str(error):
             what, cure = "a TorchScript archive", "give the state_dict() of what it was made of, or write it as ONNX"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from distill_tune.atomic import alone_in
+from distill_tune.atomic import alone_in, outlives_a_refusal
 from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Positive, Seed
 from distill_tune.registry import OPTIMIZERS, TEACHERS, load_dotted
@@ -148,6 +148,7 @@ def _keep(trained: Trained, path: Path) -> None:
     """Write the weights, their digest and their record atomically; two programs may do so at once."""
     weights = trained.module.state_dict()
     write_weights(path, weights, {_KEY: json.dumps({_DIGEST: _digest(weights), **trained.record})})
+    outlives_a_refusal(path)
 
 
 def _read_kept(path: Path) -> _Kept | None:

@@ -27,6 +27,7 @@ from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.preparation.teacher_training import Recipe
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.errors import last_line, one_line
+from distill_tune.evaluation.mode import put_in_evaluation
 from distill_tune.evaluation.portions import device_of
 from distill_tune.teachers import Say, Trained
 from distill_tune.tuning.workers.teacher_there import train_there
@@ -42,7 +43,7 @@ class TeachersPlace:
 
     def __init__(self, module: nn.Module, device: str, cpus: int):
         torch.set_num_threads(cpus)
-        self._module = module.to(device).eval()
+        self._module = put_in_evaluation(module.to(device))
 
     def ready(self) -> None:
         """Return when the teacher is loaded."""

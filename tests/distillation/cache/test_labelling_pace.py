@@ -58,6 +58,13 @@ def test_a_quick_teacher_is_timed_on_a_portion_as_it_labels_and_left_in_its_mode
     assert teacher.training is training
 
 
+def test_a_teacher_of_whole_batches_is_timed_on_these() -> None:
+    teacher = Seen()
+    teacher.fixed_batch = 48  # type: ignore[assignment]  # as an ONNX model declares
+    labelling_s(teacher, ROWS)
+    assert teacher.sizes == [48, 48, 100]
+
+
 def test_a_slow_teacher_is_timed_on_a_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelling_pace, "_QUICK_S", 0.0)
     teacher = Seen()

@@ -1,6 +1,7 @@
 """A custom initialisation that leaves no student to train is refused, in one line, once data and teacher are ready."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -11,7 +12,9 @@ from torch import nn
 from distill_tune.config import Space
 from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError
+from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal
 
 Make = Callable[..., Space]
 
@@ -131,3 +134,13 @@ def test_weights_that_another_space_has_left_are_not_read_by_who_does_not_say_so
 def test_of_a_choice_each_is_tried(table_space: Make, ready: Ready) -> None:
     with pytest.raises(ConfigError, match="Freezing' must leave a weight that learns"):
         ready(table_space(student={"init": {"choice": ["default", own(Halving), own(Freezing)]}}))
+
+
+def test_a_teacher_that_was_trained_before_the_refusal_is_found_again(table_space: Make, tmp_path: Path) -> None:
+    cache, first, second = tmp_path / SHARED_CACHE, list[str](), list[str]()
+    with pytest.raises(ConfigError, match="Freezing' must leave"), nothing_left_on_refusal(tmp_path):
+        prepare(table_space(student={"init": own(Freezing)}), cache, first.append)
+    assert any("training the teacher" in line for line in first)
+    assert [path.name.partition("-")[0] for path in cache.iterdir()] == ["teacher"]
+    prepare(table_space(), cache, second.append)
+    assert not any("training the teacher" in line or "teacher labels" in line for line in second)

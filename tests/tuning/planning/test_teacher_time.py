@@ -39,7 +39,8 @@ def spaces(**sections: dict[str, Any]) -> Space:
 def estimated(space: Space, folder: Path) -> TeacherTime:
     dataset = prepare_data(space.config.data, folder / "cache")
     (folder / "loaded").mkdir(exist_ok=True)
-    found = estimated_teacher_time(space, dataset, try_to_load(space, dataset, folder / "loaded"), folder / "cache")
+    loaded = try_to_load(space, dataset, folder / "loaded", print)
+    found = estimated_teacher_time(space, dataset, loaded, folder / "cache")
     assert found is not None
     return found
 
