@@ -13,9 +13,11 @@ from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
 from distill_tune.distillation.cache.outputs import write_outputs
 from distill_tune.distillation.cache.seen import num_visible
-from distill_tune.distillation.devices import device_for, on_device
+from distill_tune.distillation.devices import device_for, where_there_is_room
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.teachers import LoadedTeacher, Say
+
+_SHORT = "the GPU has no memory left for the teacher (other programs may use it), so that it labels on the CPU"
 
 
 def run_teacher(
@@ -28,19 +30,28 @@ def run_teacher(
     say: Say,
     work: TeacherWork,
 ) -> None:
-    """Compute the teacher's missing logits and features; `apart` maps each folder of outputs to its variant."""
+    """Compute the teacher's missing logits and features; `apart` maps each folder of outputs to its variant.
+
+    If a GPU is short of memory even for one sample at a time, the CPU goes on with what is still missing.
+    """
     unlabelled = {where: variant for where, variant in apart.items() if not outputs_are_whole(where)}
     unseen = [(variant, missing_features(folder, variant, layers)) for variant in apart.values()]
     if not unlabelled and not any(new for _, new in unseen):
         return
     module, inputs = teacher.module, dataset.split("train").inputs
-    with on_device(device_for(config), module), threads_that_label_fastest(module, inputs) as sample_s:
-        left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
-        with nullcontext() if module is None else work.runner(module, left_s) as runner:
-            for where, variant in unlabelled.items():
-                _label(where, variant, dataset, teacher, say, runner)
-        for variant, new in unseen:
-            write_features(folder, variant, dataset, teacher, new, say)
+
+    def run() -> None:
+        with threads_that_label_fastest(module, inputs) as sample_s:
+            left_s = sample_s * num_visible(dataset) * sum(map(number_of_views, unlabelled.values()))
+            with nullcontext() if module is None else work.runner(module, left_s) as runner:
+                for where in list(unlabelled):
+                    _label(where, unlabelled[where], dataset, teacher, say, runner)
+                    del unlabelled[where]
+            while unseen:
+                write_features(folder, unseen[0][0], dataset, teacher, unseen[0][1], say)
+                del unseen[0]
+
+    where_there_is_room(device_for(config), module, run, lambda: say(_SHORT))
 
 
 def _label(
