@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from distill_tune.errors import ConfigError, DistillTuneError, InputError
+from distill_tune.errors import ConfigError, DistillTuneError, InputError, is_short_of_memory, one_line
 from distill_tune.paths import is_file, real_path
 from distill_tune.registry import did_you_mean
 from distill_tune.streams import escape_what_has_no_letter, flush, open_what_is_closed, tell
@@ -75,6 +75,9 @@ def guarded(command: Callable[[], int]) -> int:
         from distill_tune.users_faults import fault_of_users
 
         number = error.errno if isinstance(error, OSError) else None
+        if is_short_of_memory(error):
+            complain(_of_memory(error))
+            return 1
         if told := fault_of_users(error):
             complain(told)
             return 1
@@ -115,6 +118,15 @@ def _is_watched() -> bool:
     monitoring = getattr(sys, "monitoring", None)  # Python 3.12
     tools = [] if monitoring is None else [monitoring.get_tool(number) for number in range(6)]
     return sys.getprofile() is not None or sys.gettrace() is not None or any(tools)
+
+
+def _of_memory(error: BaseException) -> str:
+    """A message for a GPU that is short of memory outside of trials: while the teacher runs, or something is timed."""
+    return (
+        f"the GPU has too little free memory ({one_line(error)}); lower optim.batch_size (of a teacher that is trained "
+        "here: teacher.train.batch_size), raise resources.gpus_per_worker so that fewer trials share the GPU, or end "
+        "other programs that use it."
+    )
 
 
 def _of_the_disk(error: OSError) -> str:

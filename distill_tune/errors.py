@@ -14,6 +14,7 @@ import re
 
 _FROZEN = re.compile(r"1 validation error for (\w+)\s+(\w+)\s+Instance is frozen \[[^]]*\]")
 """Pydantic's message if a registry entry sets an attribute of itself."""
+_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class DistillTuneError(Exception):
@@ -64,3 +65,12 @@ def one_line(error: BaseException) -> str:
 def last_line(error: BaseException) -> str:
     """The last line of an error's message: the actual error, if it holds another process's traceback."""
     return str(error).strip().rpartition("\n")[2][:300]
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether a GPU ran out of memory, for PyTorch or for CUDA and its libraries.
+
+    PyTorch's own error covers only its own allocations. If other processes hold nearly all of the memory, CUDA, cuBLAS
+    or cuDNN fail to initialise first. All are found by what they say, since PyTorch need not be loaded.
+    """
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in _OF_MEMORY)

@@ -77,6 +77,15 @@ def test_a_fault_of_the_disk_says_no_more_than_is_known(
     assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
+def test_a_gpu_that_is_short_of_memory_outside_of_trials_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for said in ("CUDA out of memory. Tried to allocate 2.00 GiB", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED"):
+        assert guarded(Mock(side_effect=RuntimeError(said))) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: the GPU has too little free memory (RuntimeError: {said}); lower ")
+        assert told.count("\n") == 1
+        assert all(each in told for each in ("batch_size", "resources.gpus_per_worker", "other programs"))
+
+
 @pytest.mark.parametrize("arguments", ["search --dry-run", "train run.toml", "predict best rows.csv", "report one two"])
 def test_a_current_folder_that_is_gone_is_said_in_one_line(arguments: str, tmp_path: Path) -> None:
     here = tmp_path / "here"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from distill_tune.config import Config
+from distill_tune.errors import is_short_of_memory
 
-_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_T = TypeVar("_T")
 
 
 def device_for(config: Config) -> str:
@@ -32,14 +34,26 @@ def is_missing(config: Config) -> bool:
     return bool(config.resources.gpus_per_worker) and not torch.cuda.is_available()
 
 
-def is_short_of_memory(error: RuntimeError) -> bool:
-    """Whether a GPU ran out of memory, for PyTorch or for CUDA and its libraries.
+def memory_left(device: torch.device) -> int:
+    """Bytes of a GPU's memory that this process may still use, those included that PyTorch holds for its next tensors.
 
-    PyTorch's own error covers only its own allocations. If other processes hold nearly all of the memory, CUDA, cuBLAS
-    or cuDNN fail to initialise first.
+    A process that shares the GPU may use its share only.
     """
-    said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(each in said for each in _OF_MEMORY)
+    free, whole = torch.cuda.mem_get_info(device)
+    used = torch.cuda.memory_allocated(device)
+    held = torch.cuda.memory_reserved(device) - used
+    share = torch.cuda.get_per_process_memory_fraction(device.index)
+    return min(free + held, int(share * whole) - used)
+
+
+def in_parts(work: Callable[[Tensor], _T], portion: Tensor) -> list[_T]:
+    """The work's results for a portion: one, or those of its halves (and so on) if a GPU is short of memory for it."""
+    try:
+        return [work(portion)]
+    except RuntimeError as error:
+        if len(portion) < 2 or not is_short_of_memory(error):
+            raise
+    return [made for half in portion.chunk(2) for made in in_parts(work, half)]
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
@@ -84,3 +98,20 @@ def memory_given_back(device: str) -> Iterator[None]:
     finally:
         if device == "cuda":
             torch.cuda.empty_cache()
+
+
+def where_there_is_room(
+    device: str, network: nn.Module | None, work: Callable[[], _T], to_cpu: Callable[[], None] = lambda: None
+) -> _T:
+    """Work with a network on a GPU if the trials have one, else (or if it is short of memory) on the CPU.
+
+    `to_cpu` is called before the work is begun again there.
+    """
+    try:
+        with on_device(device, network):
+            return work()
+    except RuntimeError as error:
+        if device == "cpu" or not is_short_of_memory(error):
+            raise
+    to_cpu()
+    return work()

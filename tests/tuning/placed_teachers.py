@@ -45,3 +45,16 @@ class HoldsALock(nn.Module):
 class NotFinite(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs / 0
+
+
+class FailsInPlaces(nn.Module):
+    """Any process but its own has no memory for the third portion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = os.getpid()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if os.getpid() != self.home and third(inputs):
+            raise RuntimeError("CUDA out of memory")
+        return inputs * 2

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from distill_tune.config import Space
 from distill_tune.data import open_dataset
+from distill_tune.distillation.devices import where_there_is_room
 from distill_tune.distillation.preparation.prepare import Preparation, announced_data, prepare
 from distill_tune.distillation.preparation.ready_teachers import try_to_load
 from distill_tune.evaluation.predicting import predict_logits
@@ -21,7 +22,7 @@ from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.laning import with_lanes
 from distill_tune.tuning.planning.teacher_time import estimated_teacher_time
 from distill_tune.tuning.verdict.confirmation import Candidate
-from distill_tune.tuning.verdict.examination import _there, examine
+from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.teacher_places import TeachersPlace
@@ -98,7 +99,7 @@ def test_a_student_for_which_a_gpu_has_no_room_is_examined_on_the_cpu(said: str,
     """Whichever runs out of memory: PyTorch, or CUDA before PyTorch asked for any."""
     network, inputs = Crowded(said).eval(), np.zeros((3, 8), np.float32)
     with pretended_gpu(), nullcontext() if answers else pytest.raises(RuntimeError, match="device-side"):
-        assert _there("cuda", network, lambda: predict_logits(network, inputs)).shape == (3, 4)
+        assert where_there_is_room("cuda", network, lambda: predict_logits(network, inputs)).shape == (3, 4)
     assert {each.device.type for each in network.parameters()} == {"cpu"}
 
 

@@ -13,12 +13,13 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
@@ -33,8 +34,8 @@ from distill_tune.distillation.cache.folders import (
 )
 from distill_tune.distillation.cache.labelling import at_a_time
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import ON_DEVICE_BYTES, as_tensor, num_visible, training_views
-from distill_tune.distillation.devices import gathered
+from distill_tune.distillation.cache.seen import as_tensor, home_of_outputs, num_visible, training_views
+from distill_tune.distillation.devices import gathered, in_parts
 from distill_tune.distillation.features.anatomy import Anatomy
 from distill_tune.distillation.features.tap import Tap, run_tapped
 from distill_tune.distillation.views import Views
@@ -136,14 +137,18 @@ def _features(
     found: list[np.ndarray] = []
     try:
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
-            _, features = run_tapped(tap, teacher.module, views.take(index, view, where).inputs)
-            parts = [_stored(feature) for feature in features]
+            shown = in_parts(partial(_shown, tap, teacher.module), views.take(index, view, where).inputs)
+            parts = [np.concatenate(layer) for layer in zip(*shown, strict=True)]
             found = found or [np.empty((samples, *part.shape[1:]), part.dtype) for part in parts]
             found = [_filled(whole, index.numpy(), part) for whole, part in zip(found, parts, strict=True)]
             seen(len(index))
     finally:
         tap.close()
     return found
+
+
+def _shown(tap: Tap, module: nn.Module, inputs: Tensor) -> list[np.ndarray]:
+    return [_stored(feature) for feature in run_tapped(tap, module, inputs)[1]]
 
 
 def _filled(whole: np.ndarray, rows: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -181,8 +186,8 @@ class TeacherFeatures:
         self.sample_bytes = sum(4 * views[0][0].numel() for views in self._views if views)
         """Bytes of one sample in one view, all layers together, in float32 as they are compared."""
         whole = sum(view.numel() * view.element_size() for views in self._views for view in views)
-        if whole <= ON_DEVICE_BYTES:
-            self._views = [[view.to(self._device) for view in views] for views in self._views]
+        home = home_of_outputs(whole, self._device)
+        self._views = [[view.to(home) for view in views] for views in self._views]
 
     def at(self, view: int, index: Tensor) -> tuple[Tensor, ...]:
         """float32 [batch, *shape] for each layer in order, for the samples at `index` (int64 [batch])."""

@@ -1,6 +1,7 @@
 """Compute a teacher's logits, some samples at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.seen import as_tensor
+from distill_tune.distillation.devices import in_parts
 from distill_tune.distillation.views import Views
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation.portions import MOST, device_of, samples_at_a_time
@@ -33,7 +35,7 @@ class Runner:
         Raises:
             TeacherError: a logit is not finite.
         """
-        return (logits_of(module, portion) for portion in portions)
+        return (labelled(module, portion) for portion in portions)
 
 
 def label_view(
@@ -101,6 +103,11 @@ def in_whole_batches(module: nn.Module, samples: int) -> int:
     sizes: list[Any] = [getattr(part, "fixed_batch", None) for part in module.modules()]
     size = max((size for size in sizes if isinstance(size, int)), default=1)
     return -(-samples // size) * size
+
+
+def labelled(module: nn.Module, portion: Tensor) -> Tensor:
+    """As `logits_of`; in parts, if a GPU is short of memory for the whole portion."""
+    return torch.cat(in_parts(partial(logits_of, module), portion))
 
 
 @torch.inference_mode()

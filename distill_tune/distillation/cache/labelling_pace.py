@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from distill_tune.distillation.cache.labelling import at_a_time, in_whole_batches
+from distill_tune.distillation.devices import in_parts
 from distill_tune.evaluation.mode import in_evaluation
 from distill_tune.evaluation.portions import device_of
 from distill_tune.threads import faster_threads, threads
@@ -60,5 +61,5 @@ def labelling_s(module: nn.Module, inputs: np.ndarray) -> float:
 @torch.inference_mode()
 def _look_s(module: nn.Module, inputs: Tensor) -> float:
     began_s = time.perf_counter()
-    module(inputs.to(device_of(module), copy=True)).cpu()
+    in_parts(lambda part: module(part.to(device_of(module), copy=True)).cpu(), inputs)  # as it labels
     return time.perf_counter() - began_s

@@ -22,7 +22,7 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, write_checksums
 from distill_tune.distillation.cache.labelling import Runner, label_inputs, label_view
 from distill_tune.distillation.cache.progress import Progress
-from distill_tune.distillation.cache.seen import ON_DEVICE_BYTES, as_tensor, training_views, visible_rows
+from distill_tune.distillation.cache.seen import as_tensor, home_of_outputs, training_views, visible_rows
 from distill_tune.distillation.cache.sparse import SparseLogits, kept, sample_bytes
 from distill_tune.distillation.devices import gathered
 from distill_tune.teachers import LoadedTeacher, Say
@@ -63,7 +63,7 @@ class TeacherOutputs:
         """
         self.folder, self._device = folder, torch.device(device)
         train = read_arrays(folder / TRAIN) if (folder / TRAIN).exists() else {}
-        where = device if sum(array.nbytes for array in train.values()) <= ON_DEVICE_BYTES else "cpu"
+        where = home_of_outputs(sum(array.nbytes for array in train.values()), device)
         columns = {name: as_tensor(array, where) for name, array in train.items()}
         self.validation = as_tensor(read_arrays(folder / VALIDATION)["logits"], device)
         """float32 [validation samples, classes]."""

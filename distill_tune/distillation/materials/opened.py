@@ -17,6 +17,7 @@ from torch import Tensor
 from distill_tune.data import UNLABELLED, Dataset, open_dataset
 from distill_tune.distillation.cache.outputs import TeacherOutputs
 from distill_tune.distillation.cache.seen import as_tensor, at_rows, visible_rows
+from distill_tune.distillation.devices import memory_left
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +75,7 @@ def home_of(num_bytes: int, are_images: bool, device: torch.device) -> torch.dev
     """Where inputs are kept: on `device`, but images that a GPU has no room for on the CPU, to be copied by chunk."""
     if device.type != "cuda" or not are_images:
         return device
-    free, whole = torch.cuda.mem_get_info(device)
-    may_have = min(free, int(torch.cuda.get_per_process_memory_fraction(device.index) * whole))
-    return device if num_bytes < _SHARE_OF_DATA * may_have else torch.device("cpu")
+    return device if num_bytes < _SHARE_OF_DATA * memory_left(device) else torch.device("cpu")
 
 
 def _seen(inputs: Tensor, labels: Tensor, dataset: Dataset) -> tuple[Tensor, Tensor]:

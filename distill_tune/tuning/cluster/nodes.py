@@ -22,7 +22,8 @@ import ray
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.export.versions import versions
 from distill_tune.registry import load_dotted
-from distill_tune.tuning.cluster.pinning import on_node, other_nodes
+from distill_tune.tuning.cluster.own_ray import is_own
+from distill_tune.tuning.cluster.pinning import on_node, other_nodes, this_node
 
 _PATIENCE_S = 30.0
 """How long a worker process may take to start, even on a busy node, before the node is named."""
@@ -76,7 +77,7 @@ def _own_versions() -> dict[str, str]:
 
 
 def _finds_gpu() -> bool:
-    """Ask PyTorch in a separate process: Ray hides all GPUs from a task that has none."""
+    """Ask PyTorch in a separate process: a task without GPUs sees none if RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO is set."""
     ask = "import sys, torch; sys.exit(not torch.cuda.is_available())"
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     return subprocess.run([sys.executable, "-c", ask], env=environment, check=False).returncode == 0
@@ -99,7 +100,7 @@ class Nodes:
 
 
 def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], own_parts: Sequence[str] = ()) -> Nodes:
-    """Check every other node that is alive; on a single node, nothing is asked.
+    """Check every other node that is alive; of the driver's own, only whether PyTorch finds its GPUs.
 
     `say` receives a message about a node that is waited for; `own_parts` are the dotted paths of user-defined parts
     that trials load.
@@ -108,6 +109,8 @@ def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], o
         ConfigError: a node has other versions, no GPU that PyTorch finds, or not all user-defined parts; or it does not
         answer.
     """
+    if needs_gpus and not is_own():  # of our own Ray, `places.py` has counted only GPUs that PyTorch finds
+        check_gpus_of(this_node())
     others = other_nodes()
     if not others:
         return Nodes(1)
@@ -115,6 +118,16 @@ def look_at_nodes(storage: Path, needs_gpus: bool, say: Callable[[str], None], o
     with tempfile.TemporaryDirectory(dir=storage, prefix=".preflight-") as folder:
         apart = tuple(_ask(others, Path(folder), needs_gpus, say, own_parts))
     return Nodes(1 + len(other_nodes()), apart)
+
+
+def check_gpus_of(here: dict[str, Any]) -> None:
+    """Refuse the driver's own node if trials may get GPUs there, but PyTorch finds none.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if min(here["Resources"].get(kind, 0) for kind in ("CPU", "GPU")) > 0:
+        check_answer(_named(here), Answer("", versions=_own_versions(), lacks_gpu=not _finds_gpu()))
 
 
 def _ask(

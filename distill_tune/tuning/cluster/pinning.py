@@ -22,3 +22,9 @@ def other_nodes() -> list[dict[str, Any]]:
     """The other nodes that are alive, as Ray describes them."""
     here = ray.get_runtime_context().get_node_id()
     return [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+
+
+def this_node() -> dict[str, Any]:
+    """The caller's node, as Ray describes it."""
+    here = ray.get_runtime_context().get_node_id()
+    return next(node for node in ray.nodes() if node["NodeID"] == here)

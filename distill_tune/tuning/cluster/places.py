@@ -105,12 +105,12 @@ def _in_words(node: Node, resources: ResourcesConfig) -> str:
 
 
 def this_machine(counts_gpus: bool = True) -> Node:
-    """The resources that Ray will detect here by default."""
+    """The resources that Ray will detect here by default, but only GPUs that PyTorch can use."""
     gpus = 0
     if counts_gpus:
         from torch import cuda
 
-        gpus = cuda.device_count()
+        gpus = cuda.device_count() if cuda.is_available() else 0  # the former counts even GPUs with too old a driver
     return {"CPU": float(cores()), "GPU": float(gpus)}
 
 

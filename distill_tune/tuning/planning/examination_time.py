@@ -11,8 +11,9 @@ from torch import nn
 
 from distill_tune.config import Config
 from distill_tune.data import Dataset
-from distill_tune.distillation.devices import device_for, is_short_of_memory, on_device
+from distill_tune.distillation.devices import device_for, on_device
 from distill_tune.distillation.seeds import generators_kept
+from distill_tune.errors import is_short_of_memory
 from distill_tune.evaluation.corrupted import num_worsened
 from distill_tune.evaluation.portions import samples_at_a_time
 from distill_tune.evaluation.predicting import quickest_look_s

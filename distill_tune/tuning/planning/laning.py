@@ -27,7 +27,7 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.allocator import freed_memory_kept
 from distill_tune.distillation.views import Views
-from distill_tune.errors import ConfigError
+from distill_tune.errors import ConfigError, is_short_of_memory
 from distill_tune.students import Student, student_on
 from distill_tune.threads import threads
 from distill_tune.tuning.planning.fitting import Fitted
@@ -106,7 +106,8 @@ def _fastest(fitted: Fitted, prepared: Prepared, choices: Sequence[int], say: Ca
         memory_given_back(device),
     ):
         counts = takewhile(lambda _: time.monotonic() < until_s, choices)
-        lanes, speed = _worth_having((count, _speed(_students(fitted, count), prepared, device)) for count in counts)
+        measured = ((count, _speed_if_it_fits(_students(fitted, count), prepared, device)) for count in counts)
+        lanes, speed = _worth_having(measured)
     if lanes > 1:
         say(f"students train {speed:.1f} times as fast in {lanes} fused lanes a place")
     return lanes
@@ -140,6 +141,16 @@ def _usable(values: Values, fitted: Fitted) -> Config | None:
     return None
 
 
+def _speed_if_it_fits(configs: list[Config], prepared: Prepared, device: str) -> float:
+    """As `_speed`; 0 if a GPU has no memory for so many."""
+    try:
+        return _speed(configs, prepared, device)
+    except RuntimeError as error:
+        if not is_short_of_memory(error):
+            raise
+        return 0.0
+
+
 def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
     """How many times as fast students train in lanes as alone; 0 if no two of them can be fused."""
     if sum(_may_fuse(config, prepared) for config in configs) < 2:
@@ -156,10 +167,17 @@ def _speed(configs: list[Config], prepared: Prepared, device: str) -> float:
         if not together.can_fuse:
             return 0.0
         times_s = [
-            (_timed(lambda: [lane.next_epochs() for lane in alone], is_alone), _timed(together.next_epochs, is_alone))
+            (_timed(lambda: list(map(_train, alone)), is_alone), _timed(lambda: _train(together), is_alone))
             for _ in range(_TURNS)
         ]
     return min(alone_s for alone_s, _ in times_s) / min(fused_s for _, fused_s in times_s)
+
+
+def _train(lanes: Lanes) -> None:
+    """Train an epoch; lanes that were out of memory would seem to be fast."""
+    for outcome in lanes.next_epochs().values():
+        if isinstance(outcome, Exception) and is_short_of_memory(outcome):
+            raise outcome
 
 
 def _may_fuse(config: Config, prepared: Prepared) -> bool:

@@ -30,7 +30,8 @@ class LaneDesk:
     """The hands of all places.
 
     After a process's death every trial that was running is a suspect and trains alone: once, to be cleared, and after a
-    second death for good. So a trial that kills processes soon kills only its own.
+    second death for good. So a trial that kills processes soon kills only its own. The same holds if a GPU has no room
+    for all of them, but none is given up for that: alone, a trial fails by itself.
     """
 
     def __init__(self, retries: int):
@@ -38,6 +39,8 @@ class LaneDesk:
         self._hands: defaultdict[int, Hand] = defaultdict(dict)
         self._at_work: dict[int, list[str]] = {}
         self._deaths: Counter[str] = Counter()
+        self._crowded: Counter[str] = Counter()
+        """How often each was running when a GPU had no room for all of them."""
         self._cleared: set[str] = set()
 
     def give(self, place: int, hand: Hand) -> None:
@@ -60,5 +63,11 @@ class LaneDesk:
         self._at_work[place] = due
         return Turn(hand, due, given_up)
 
+    def had_no_room(self, place: int) -> None:
+        """A host's GPU had no room for all that it was to train: each is tried alone, which is held against none."""
+        self._crowded.update(before := self._at_work.pop(place, []))
+        self._cleared.difference_update(before)
+
     def _is_suspect(self, trial: str) -> bool:
-        return self._deaths[trial] > 1 or (self._deaths[trial] == 1 and trial not in self._cleared)
+        times = self._deaths[trial] + self._crowded[trial]
+        return times > 1 or (times == 1 and trial not in self._cleared)

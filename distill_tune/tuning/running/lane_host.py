@@ -11,12 +11,13 @@ from typing import Any
 
 import ray
 
-from distill_tune.errors import one_line
+from distill_tune.errors import is_short_of_memory, one_line
 from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
-from distill_tune.tuning.workers.trial import DIED, TrialContext
+from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
+from distill_tune.tuning.workers.trial import DIED, SAYS, TrialContext
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
@@ -38,28 +39,30 @@ class LaneHost(TuneActor):
         self._max_epochs = search.max_epochs
         self._group = LaneGroup(resources)
         self._group.start()
-        self._is_new = True
+        self._gpu = OccupiedGpu(resources)
+        self._is_new, self._is_short = True, False
 
     def train(self) -> dict[str, Any]:
         """Train the trials that are due until one of them needs a decision, or for about `_STEP_S`."""
         try:
-            return self._step()
+            turn, told = self._step()
+            return {LANES: told, SAYS: self._wait_for_room(turn) if self._is_short else ""}
         except Exception as error:  # such as while splitting up lanes
             end_if_spoilt(error)
             raise
 
-    def _step(self) -> dict[str, Any]:
+    def _step(self) -> tuple[Turn, list[News]]:
         turn: Turn = ray.get(self._desk.take.remote(self._place, self._is_new))
-        self._is_new = False
+        self._is_new = self._is_short = False
         told = {trial: News(trial, [], DIED) for trial in turn.given_up}
         self._take_up(turn, told)
-        due, until_s = [trial for trial in turn.due if trial not in told], time.monotonic() + _STEP_S
+        due, until_s = [trial for trial in turn.due if trial in self._group.trials], time.monotonic() + _STEP_S
         while due:
             for trial, found in self._group.next_reports(due).items():
-                self._hear(trial, found, told)
-            if time.monotonic() > until_s or any(self._is_decided(told[trial]) for trial in due):
+                self._hear(trial, found, told, turn)
+            if self._is_short or time.monotonic() > until_s or any(self._is_decided(told[trial]) for trial in due):
                 break
-        return {LANES: list(told.values())}
+        return turn, list(told.values())
 
     def _take_up(self, turn: Turn, told: dict[str, News]) -> None:
         """Drop trials that are no longer in hand, and start new ones."""
@@ -71,16 +74,26 @@ class LaneHost(TuneActor):
                 try:
                     self._group.join(self._context.assignment(trial, turn.hand[trial]))
                 except Exception as error:  # of custom code: this trial fails, the others go on
-                    self._hear(trial, error, told)
+                    self._hear(trial, error, told, turn)
 
-    def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, News]) -> None:
+    def _hear(self, trial: str, found: list[Report] | Exception, told: dict[str, News], turn: Turn) -> None:
         reports = told[trial].reports if trial in told else []
-        if isinstance(found, Exception):
+        if not isinstance(found, Exception):
+            told[trial] = News(trial, reports + [dict(report) for report in found])
+            self._gpu.reached(trial, told[trial].reports[-1]["epoch"])
+        elif is_short_of_memory(found) and (len(turn.due) > 1 or self._gpu.is_worth_waiting_for()):
+            self._is_short = True  # it is tried again
+        else:
             self._context.log(trial, found)
             end_if_spoilt(found)  # the desk knows which trials were running
             told[trial] = News(trial, reports, one_line(found))
-        else:
-            told[trial] = News(trial, reports + [dict(report) for report in found])
+
+    def _wait_for_room(self, turn: Turn) -> str:
+        """Wait for other programs to leave the GPU; or, if they take none of it, have trials train one at a time."""
+        if len(turn.due) == 1 or self._gpu.is_worth_waiting_for():
+            return self._gpu.waited_for()
+        ray.get(self._desk.had_no_room.remote(self._place))
+        return f"a GPU has no memory for {len(turn.due)} trials at a time, so that they are tried one by one"
 
     def _is_decided(self, news: News) -> bool:
         epoch = int(news.reports[-1]["epoch"]) if news.reports else 0

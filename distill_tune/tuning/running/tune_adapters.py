@@ -21,7 +21,7 @@ from ray.tune.stopper import Stopper
 from distill_tune.tuning.cluster.places import free_places
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.state.records import Status
-from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS
+from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS, SAYS
 
 PATIENCE_S = 20.0
 """Seconds without a running trial before the user is told what the search waits for."""
@@ -96,6 +96,7 @@ class ConductedScheduler(FIFOScheduler):
         self._controller: Any = None
         self._waiting = set[str]()
         """Trials whose actor is up but waits for its workers."""
+        self._said = set[str]()
 
     @property
     def is_anybody_at_work(self) -> bool:
@@ -127,8 +128,14 @@ class ConductedScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor whether the trial goes on; without new reports there is nothing to judge."""
+        self._say_once(result.get(SAYS, ""))
         goes_on = self.kept.decided(lambda: self._goes_on(trial, result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def _say_once(self, line: str) -> None:
+        if line and line not in self._said:
+            self._said.add(line)
+            self._conductor.ledger.say(line)
 
     def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         self._waiting.discard(trial.trial_id)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import ray
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import StorageError, one_line
+from distill_tune.errors import StorageError, is_short_of_memory, one_line
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
@@ -69,6 +69,27 @@ class ConfirmationWorker:
             yield self._failed(assignment.trial_id, error)
 
     def _in_lanes(self, group: LaneGroup, assignments: list[Assignment]) -> Iterator[News]:
+        """Train in lanes; those for which a GPU has no memory together are then trained one by one."""
+        crowded = yield from self._together(group, assignments)
+        for assignment in assignments:
+            if assignment.trial_id in crowded:
+                yield from self._together(group, [assignment])
+
+    def _together(self, group: LaneGroup, assignments: list[Assignment]) -> Generator[News, None, set[str]]:
+        """Train at the same time; returns those for which a GPU had no memory, unless there is only one."""
+        crowded = set[str]()
+        for trial, found in self._outcomes(group, assignments):
+            if not isinstance(found, Exception):
+                yield News(trial, found)
+            elif len(assignments) > 1 and is_short_of_memory(found):
+                crowded.add(trial)
+            else:
+                yield self._failed(trial, found)
+        return crowded
+
+    def _outcomes(
+        self, group: LaneGroup, assignments: list[Assignment]
+    ) -> Iterator[tuple[str, list[Report] | Exception]]:
         group.shutdown()  # leftovers of an earlier call that was not consumed to the end
         for assignment in assignments:
             try:
@@ -76,10 +97,9 @@ class ConfirmationWorker:
             except StorageError:  # no outcome: its node has no room for the data
                 raise
             except Exception as error:  # this training failed, the others continue
-                yield self._failed(assignment.trial_id, error)
+                yield assignment.trial_id, error
         while group.trials:
-            for trial, found in group.next_reports(group.trials).items():
-                yield self._failed(trial, found) if isinstance(found, Exception) else News(trial, found)
+            yield from group.next_reports(group.trials).items()
 
     def _failed(self, trial_id: str, error: Exception) -> News:
         log_fault(self._files, self._folder, trial_id, error)

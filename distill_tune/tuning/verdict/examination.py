@@ -23,7 +23,7 @@ from distill_tune.data import Dataset, Split
 from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.distillation.cache.labelling_pace import threads_that_label_fastest
-from distill_tune.distillation.devices import is_short_of_memory, on_device
+from distill_tune.distillation.devices import where_there_is_room
 from distill_tune.errors import TeacherError
 from distill_tune.evaluation import metrics
 from distill_tune.evaluation.calibration import fitted_temperature
@@ -139,7 +139,7 @@ def _labelled(teacher: LoadedTeacher, test: Split, device: str) -> np.ndarray | 
             return label_inputs(teacher, test.inputs, test.index)
 
     try:
-        return _there(device, teacher.module, labelled)
+        return where_there_is_room(device, teacher.module, labelled)
     except TeacherError:
         return None
 
@@ -149,18 +149,7 @@ def _accuracy(teacher_logits: np.ndarray | None, test: Split) -> float | None:
 
 
 def _asked(device: str, student: nn.Module, inputs: np.ndarray) -> np.ndarray:
-    return _there(device, student, lambda: predict_logits(student, inputs))
-
-
-def _there(device: str, network: nn.Module | None, answered: Callable[[], np.ndarray]) -> np.ndarray:
-    """A network's output, on a GPU if the trials had one, else (or if others have taken its memory) on the CPU."""
-    try:
-        with on_device(device, network):
-            return answered()
-    except RuntimeError as error:
-        if device == "cpu" or not is_short_of_memory(error):
-            raise
-        return answered()
+    return where_there_is_room(device, student, lambda: predict_logits(student, inputs))
 
 
 def _known(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ray.exceptions import OutOfMemoryError, RayActorError
 
-from distill_tune.errors import DistillTuneError
+from distill_tune.errors import DistillTuneError, is_short_of_memory
 from distill_tune.export.result_folder import LOGS
 from distill_tune.tuning.workers.files import Files
 
@@ -25,7 +25,7 @@ def spoils_process(error: BaseException) -> bool:
     """
     if isinstance(error, RayActorError | OutOfMemoryError):
         return True
-    if isinstance(error, DistillTuneError) or "out of memory" in str(error):
+    if isinstance(error, DistillTuneError) or is_short_of_memory(error):
         return False
     is_torchs_own = any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__)  # torch may not be loaded
     return is_torchs_own or _OF_A_GPU in str(error)

@@ -32,11 +32,10 @@ class LaneGroup:
         self._members: dict[str, _Member] = {}
 
     def start(self) -> None:
-        """Load torch, and keep to this place's share of the machine."""
+        """Load torch, and keep what memory it frees on the CPU."""
         from distill_tune.distillation.lanes import Lanes
         from distill_tune.distillation.training.allocator import keep_freed_memory
 
-        keep_to_share(self._resources)
         keep_freed_memory()
         self._lanes = Lanes(self._device)
 
@@ -53,6 +52,7 @@ class LaneGroup:
         """
         from distill_tune.distillation.materials.materials import Materials
 
+        keep_to_share(self._resources)
         materials = Materials.open(assignment.prepared_here, assignment.config, self._device)
         keeper = Keeper(assignment)
         self._lanes.join(assignment.trial_id, assignment.config, materials, assignment.seed, keeper.resume)

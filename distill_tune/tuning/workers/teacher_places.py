@@ -1,8 +1,9 @@
 """The places of a cluster do a teacher's expensive work before they are needed for trials.
 
 They share its forward passes over the views: the driver makes the views and keeps the logits, and each portion goes to
-a free place. Portions that a place does not answer, because its process or node died or cannot load the teacher, are
-run here. If the driver has no GPU, one of the cluster's trains the teacher first (`teacher_there.py`).
+a free place. A place that fails, because its process or node died or because it cannot load or run the teacher, gets no
+more portions, and what it has not answered is run here. If the driver has no GPU, one of the cluster's trains the
+teacher first (`teacher_there.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from distill_tune.config import Config
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.data import Dataset
-from distill_tune.distillation.cache.labelling import Runner, at_a_time, logits_of
+from distill_tune.distillation.cache.labelling import Runner, at_a_time, labelled
 from distill_tune.distillation.cache.seen import as_tensor
 from distill_tune.distillation.devices import is_missing
 from distill_tune.distillation.preparation.teacher_training import Recipe
@@ -50,7 +51,7 @@ class TeachersPlace:
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Logits of one portion, float32 [portion, classes]."""
-        return np.asarray(logits_of(self._module, as_tensor(inputs)).numpy())
+        return np.asarray(labelled(self._module, as_tensor(inputs)).numpy())
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class PlacesRunner(Runner):
             self._look_who_is_up()
             if not self._in_hand:
                 yield from self._answers(module, waiting, 0)
-                yield logits_of(module, portion)
+                yield labelled(module, portion)
                 continue
             place = min(self._in_hand, key=self._in_hand.__getitem__)
             self._in_hand[place] += 1
@@ -149,12 +150,10 @@ class PlacesRunner(Runner):
             portion, place, reference = waiting.popleft()
             try:
                 logits = as_tensor(ray.get(reference))
-            except ray.exceptions.RayTaskError:  # raised by the teacher itself; here its message is plain
-                logits = logits_of(module, portion)
             except ray.exceptions.RayError as error:
+                logits = labelled(module, portion)  # first: if the teacher itself raised, its message here is plain
                 if self._in_hand.pop(place, None) is not None:
                     self._lost(error)
-                logits = logits_of(module, portion)
             if place in self._in_hand:
                 self._in_hand[place] -= 1
             yield logits

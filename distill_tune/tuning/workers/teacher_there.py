@@ -30,7 +30,9 @@ def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> T
     """
     cpus, gpus = config.resources.cpus_per_worker, math.ceil(config.resources.gpus_per_worker)
     say(f"the teacher is trained on the cluster, with {gpus} GPU{'s' * (gpus != 1)}")
-    train: Any = ray.remote(_train).options(num_cpus=cpus, num_gpus=gpus, num_returns="streaming", max_retries=0)
+    # Ray ends the process of a GPU task, which would hold GPU memory, only if it knows of the GPU before `options`.
+    once: Any = ray.remote(max_calls=1)(_train)
+    train = once.options(num_cpus=cpus, num_gpus=gpus, num_returns="streaming", max_retries=0)
     with files_of(dataset.folder.parent) as files:
         try:
             for reference in train.remote(files, recipe, config, dataset):

@@ -33,6 +33,8 @@ REPORTS = "reports"
 """Key of a result with the reports of its epochs."""
 FAILURE = "failure"
 """Key of a result that says why a trial failed."""
+SAYS = "says"
+"""Key of a result with what the user is to be told, once; empty if nothing."""
 DIED = "its worker died too often (logs/ has what it raised, if it raised anything)"
 """The message of a trial that kept dying after `search.retries` retries."""
 STEP_S = 0.3
@@ -121,8 +123,8 @@ class Trial(TuneActor):
         try:
             while not reports or (time.monotonic() < until_s and self._is_undecided(int(reports[-1]["epoch"]))):
                 reports.append(dict(self._group.next_report()))
-        except WorkersAreNotUp:
-            return {**result, "done": False}
+        except WorkersAreNotUp as error:
+            return {**result, SAYS: str(error), "done": False}
         except Exception as error:  # whatever a custom loss or student raises: this trial fails, the search continues
             self._context.log(self._assignment.trial_id, error)
             end_if_spoilt(error)

@@ -12,14 +12,22 @@ from collections.abc import Generator
 from contextlib import closing
 
 from distill_tune.config.searching import ResourcesConfig
+from distill_tune.errors import is_short_of_memory
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
+from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
 from distill_tune.users_faults import no_end_of_the_process
+
+_CONTEXT_BYTES = 512 << 20
+"""About what CUDA itself takes of a GPU for each process, which the limit of PyTorch does not count."""
 
 
 class WorkersAreNotUp(Exception):
-    """A group is waiting for its workers, e.g. for places on a busy cluster; the request may be repeated."""
+    """A group is waiting for its workers, e.g. for places on a busy cluster; the request may be repeated.
+
+    Its message, if it has one, says what is waited for.
+    """
 
 
 class WorkerGroup(ABC):
@@ -51,34 +59,48 @@ class InProcessGroup(WorkerGroup):
     """One worker: this process."""
 
     def __init__(self, resources: ResourcesConfig):
-        self._resources = resources
+        self._resources, self._gpu = resources, OccupiedGpu(resources)
+        self._assignment: Assignment | None = None
         self._reports: Generator[Report, None, None] | None = None
 
     def start(self) -> None:
-        """Load torch and the training loop, and limit this process to the trial's share of the machine."""
-        import distill_tune.distillation.training.loop  # noqa: F401  so that the first trial need not wait for it
-
-        keep_to_share(self._resources)
+        """Load torch and the training loop, so that the first trial need not wait for them."""
+        import distill_tune.distillation.training.loop  # noqa: F401
 
     def assign(self, assignment: Assignment) -> None:
         """Switch to the assignment; its files are opened, and errors in them raised, with the first report."""
         self.shutdown()
-        self._last = assignment.max_epochs
-        self._reports = train(assignment, self._resources.device)
+        self._assignment, self._reports = assignment, self._training(assignment)
+
+    def _training(self, assignment: Assignment) -> Generator[Report, None, None]:
+        keep_to_share(self._resources)
+        yield from train(assignment, self._resources.device)
 
     def next_report(self) -> Report:
-        """Train one epoch; after the last one, everything of the assignment is released."""
+        """Train one epoch; after the last one, everything of the assignment is released.
+
+        If other programs occupy the GPU, the training starts again from its checkpoint with the next call.
+        """
         assert self._reports is not None, "assigned before"
-        report = next(self._reports)
-        if report["epoch"] >= self._last:
-            self.shutdown()
-        return report
+        assert self._assignment is not None
+        try:
+            report = next(self._reports)
+        except RuntimeError as error:
+            if not (is_short_of_memory(error) and self._gpu.is_worth_waiting_for()):
+                raise
+        else:
+            self._gpu.reached(self._assignment.trial_id, report["epoch"])
+            if report["epoch"] >= self._assignment.max_epochs:
+                self.shutdown()
+            return report
+        self._reports = self._training(self._assignment)
+        raise WorkersAreNotUp(self._gpu.waited_for())
 
     def shutdown(self) -> None:
         """Close the training, if one is open."""
         if self._reports is not None:
             self._reports.close()
-        self._reports = None
+        self._assignment = self._reports = None
 
 
 def keep_to_share(resources: ResourcesConfig) -> None:
@@ -86,8 +108,10 @@ def keep_to_share(resources: ResourcesConfig) -> None:
     import torch
 
     torch.set_num_threads(resources.cpus_per_worker)
-    if 0 < resources.gpus_per_worker < 1 and torch.cuda.is_available():
-        torch.cuda.set_per_process_memory_fraction(resources.gpus_per_worker)
+    share = resources.gpus_per_worker
+    if 0 < share < 1 and torch.cuda.is_available():
+        _, whole = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(max(share / 2, share - _CONTEXT_BYTES / whole))
 
 
 def train(

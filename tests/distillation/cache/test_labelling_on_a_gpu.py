@@ -1,5 +1,6 @@
 """A teacher's outputs on a pretended GPU (`pretended_gpu.py`), and on which device its inputs are made."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from distill_tune.arrays import read_arrays
 from distill_tune.config.sections import AugmentationConfig
 from distill_tune.distillation.augmentation import Draw, Transform
 from distill_tune.distillation.augmentation.cutout import Cutout
+from distill_tune.distillation.cache import features, labelling
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.distillation.views import Views
+from distill_tune.teachers import Say
 
 GPU = torch.device("cuda")
 
@@ -27,7 +30,7 @@ class Mine(Transform):
         return inputs
 
 
-def said(folder: Path, gpus: int) -> dict[str, Any]:
+def said(folder: Path, gpus: int, say: Say = lambda line: None) -> dict[str, Any]:
     """A teacher's logits and features for two views, by file."""
     keys: dict[str, Any] = {
         "resources": {"gpus_per_worker": gpus},
@@ -35,7 +38,7 @@ def said(folder: Path, gpus: int) -> dict[str, Any]:
         "augmentation": {"mixup": 0.3, "cutout": 2, "rotation": 20, "crop": 0.7, "color": 0.3},
         "loss": {"kind": "hint"},
     }
-    teacher = prepare(run_space(IMAGES, **keys), folder, lambda line: None).prepared.teacher_folder
+    teacher = prepare(run_space(IMAGES, **keys), folder, say).prepared.teacher_folder
     assert teacher is not None
     return {str(path.relative_to(teacher)): read_arrays(path) for path in teacher.rglob("*.arrow")}
 
@@ -74,3 +77,32 @@ def test_what_may_look_at_all_samples_is_made_where_they_are(
     views = Views(AugmentationConfig(**amounts), torch.zeros(3, *shape, dtype=torch.uint8), (), 0)
     assert views.place_for(GPU).type == where
     assert views.place_for(torch.device("cpu")).type == "cpu"
+
+
+def short_beyond(most: int, called: Callable[..., Any]) -> Callable[..., Any]:
+    """`called`, for whose last argument a GPU has no memory if it has more than so many samples."""
+
+    def made(*arguments: Any) -> Any:
+        module, inputs = arguments[-2:]
+        if next(module.parameters()).is_cuda and len(inputs) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return called(*arguments)
+
+    return made
+
+
+@pytest.mark.parametrize(("most", "labels_on_the_cpu"), [(100, False), (0, True)])
+def test_a_gpu_that_is_short_of_memory_labels_in_parts_and_else_the_cpu_does_which_is_told(
+    most: int, labels_on_the_cpu: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, told = said(tmp_path / "here", 0), list[str]()
+    for module, name in ((labelling, "logits_of"), (features, "run_tapped")):
+        monkeypatch.setattr(module, name, short_beyond(most, getattr(module, name)))
+    with pretended_gpu():
+        there = said(tmp_path / "there", 1, told.append)
+    assert [line for line in told if "CPU" in line] == [
+        "the GPU has no memory left for the teacher (other programs may use it), so that it labels on the CPU"
+    ] * labels_on_the_cpu
+    assert here.keys() == there.keys()
+    for name, columns in here.items():
+        assert all(np.array_equal(there[name][column], numbers) for column, numbers in columns.items())

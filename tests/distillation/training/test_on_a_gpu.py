@@ -15,7 +15,7 @@ from runs import IMAGES, TABLE, run_space
 from small_trainings import Ready, Report, saved_and_read, untimed
 
 from distill_tune.config import Config
-from distill_tune.distillation.cache import features, outputs
+from distill_tune.distillation.cache import seen
 from distill_tune.distillation.materials import batches
 from distill_tune.distillation.materials.materials import Materials, _corrupted
 from distill_tune.distillation.training.folds import Progress, train_students
@@ -154,8 +154,7 @@ def test_no_step_on_rows_waits_for_the_gpu(name: str, ready: Ready) -> None:
 def test_what_is_too_large_for_a_gpu_is_read_from_its_files(
     keep: Any, ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (features, outputs):
-        monkeypatch.setattr(module, "ON_DEVICE_BYTES", 0)
+    monkeypatch.setattr(seen, "ON_DEVICE_BYTES", 0)
     run = run_of(ready, IMAGES, {"loss": EVERYTHING, "teacher": {"keep": keep}})
     with pretended_gpu():
         teacher = Materials.open(run[1].prepared, run[0], "cuda").teacher

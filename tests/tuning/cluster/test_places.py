@@ -1,15 +1,17 @@
 """Places for trials: the available cores, and what each single node has room for."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fitted_spaces import fitted
 from ray._private.utils import _get_docker_cpus, get_num_cpus
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.errors import ConfigError
-from distill_tune.tuning.cluster.places import cores, idle_gpus, room_on
+from distill_tune.tuning.cluster.places import cores, idle_gpus, places_of_this_machine, room_on, this_machine
 from distill_tune.tuning.search_context import SearchContext
 
 rays_own_files = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -116,3 +118,15 @@ def test_a_confirmation_may_have_more_places_than_the_search_has_trials(
     found, _ = fitted(preparation, search={"trials": trials})
     context = SearchContext(None, found, preparation, room, 0.0)  # type: ignore[arg-type]
     assert (context.places, context.room) == (places, room)
+
+
+@pytest.mark.parametrize(("is_available", "count"), [(True, 1), (False, 0)])
+def test_a_gpu_whose_driver_is_too_old_for_pytorch_is_no_place(
+    monkeypatch: pytest.MonkeyPatch, is_available: bool, count: int
+) -> None:
+    """NVML counts it all the same."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
+    assert this_machine()["GPU"] == count
+    with nullcontext() if count else pytest.raises(ConfigError, match=r"but this machine has .* and 0 GPU; lower"):
+        assert places_of_this_machine(ResourcesConfig(gpus_per_worker=1), must_fit=True) == count

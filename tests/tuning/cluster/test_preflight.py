@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from distill_tune.export.versions import versions
 from distill_tune.search import main as search_main
 from distill_tune.tuning.cluster import nodes
 from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets
-from distill_tune.tuning.cluster.nodes import Answer, Nodes, ask_from_here, check_answer
+from distill_tune.tuning.cluster.nodes import Answer, Nodes, ask_from_here, check_answer, check_gpus_of
 from distill_tune.tuning.state.logbook import Logbook
 
 NODE = {"NodeID": "none of this cluster", "NodeManagerHostname": "a", "NodeManagerAddress": "10.0.0.7"}
@@ -67,6 +68,21 @@ def test_a_node_whose_gpus_pytorch_does_not_find_is_refused(tmp_path: Path) -> N
     assert answer.lacks_gpu is not torch.cuda.is_available()
     with pytest.raises(ConfigError, match="--address: node a has GPUs, but its PyTorch finds none; install one there"):
         check_answer("node a", replace(answer, lacks_gpu=True))
+
+
+@pytest.mark.parametrize(
+    ("has", "may_train"),
+    [({"CPU": 2, "GPU": 1}, True), ({"CPU": 2}, False), ({"CPU": 0, "GPU": 1}, False), ({}, False)],
+)
+def test_a_drivers_own_node_is_refused_for_its_gpus_only_if_trials_may_get_them(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, float], may_train: bool
+) -> None:
+    monkeypatch.setattr(nodes, "_finds_gpu", lambda: False)
+    said = r"^--address: node a \(10\.0\.0\.7\) has GPUs, but its PyTorch finds none; install one there"
+    with pytest.raises(ConfigError, match=said) if may_train else nullcontext():
+        check_gpus_of({**NODE, "Resources": has})
+    monkeypatch.setattr(nodes, "_finds_gpu", lambda: True)
+    check_gpus_of({**NODE, "Resources": has})
 
 
 def test_a_node_that_cannot_load_a_part_of_the_users_own_is_refused(

@@ -10,6 +10,7 @@ import torch
 from small import TABLES
 
 from distill_tune.config.space import Space
+from distill_tune.distillation.lanes.fused import Fused
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.errors import ConfigError
 from distill_tune.tuning.planning.fitting import Fitted, known_to_fit
@@ -63,6 +64,24 @@ def test_there_are_four_trials_a_lane_at_least(trials: int, places: int, counts:
 )
 def test_lanes_are_had_where_they_pay_and_more_where_these_do(speeds: dict[int, float], lanes: int) -> None:
     assert _worth_having(speeds.items()) == (lanes, speeds.get(lanes, pytest.approx(1.3 / 1.1)))
+
+
+def test_a_number_of_lanes_for_which_a_gpu_has_no_memory_is_not_taken_for_a_fast_one(
+    preparation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = Fused._train
+
+    def short(self: Fused) -> Any:
+        if len(self.runs) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return train(self)
+
+    monkeypatch.setattr(Fused, "_train", short)
+    found = dict[int, int]()
+    for most in (1, 8):
+        found[most] = lanes_of(preparation, search={"trials": 500, "max_epochs": 2})
+    assert found[1] == 1
+    assert found[8] <= 8
 
 
 def test_measuring_settles_the_lanes_and_leaves_the_rest_of_the_space_as_it_was(preparation: Any) -> None:

@@ -1,5 +1,7 @@
 """The desk between a search and its lane hosts: due trials, and suspects when a process dies."""
 
+import pytest
+
 from distill_tune.tuning.running.lane_desk import LaneDesk
 from distill_tune.tuning.verdict.work_queue import dealt
 
@@ -66,3 +68,20 @@ def test_trainings_are_dealt_to_workers_in_equal_parts() -> None:
     assert [each for part in parts for each in part] == trainings
     assert [len(part) for part in dealt(trainings, 2, 1)] == [1] * 25  # type: ignore[arg-type]
     assert dealt([], 2, 8) == []
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_after_a_lack_of_memory_each_is_tried_alone_and_after_a_second_stays_alone_but_none_is_given_up(
+    retries: int,
+) -> None:
+    place = desk(retries)
+    place.take(0, is_new=True)
+    place.had_no_room(0)
+    dues = [place.take(0, is_new=False).due for _ in range(4)]
+    assert dues == [["0000"], ["0001"], ["0002"], list(HAND)]
+    place.had_no_room(0)
+    for left in (["0000", "0001", "0002"], ["0001", "0002"], ["0002"]):
+        place.give(0, {trial: "{}" for trial in left})
+        for _ in range(3):
+            turn = place.take(0, is_new=False)
+            assert (turn.due, turn.given_up) == (left[:1], [])

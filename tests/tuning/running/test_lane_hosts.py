@@ -101,3 +101,15 @@ def test_a_budget_that_ends_leaves_no_lane_running(tmp_path: Path, preparation: 
     run_search(conductor, context)
     assert conductor.ledger.count(Status.RUNNING) == 0
     assert conductor.ledger.count() == 4
+
+
+def test_a_trial_for_which_a_gpu_has_no_memory_beside_others_is_tried_alone(tmp_path: Path, preparation: Any) -> None:
+    conductor, context = searched(
+        tmp_path, preparation, places=1, lanes=3, trials=3, loss={"kind": "broken_loss:ShortOnce"}, scheduler="none"
+    )
+    conductor.ledger.say = (told := list[str]()).append
+    run_search(conductor, context)
+    assert [(record.status, record.epochs) for record in conductor.ledger.records.values()] == [
+        (Status.COMPLETED, 9)
+    ] * 3
+    assert told == ["a GPU has no memory for 3 trials at a time, so that they are tried one by one"]

@@ -118,6 +118,7 @@ def test_a_log_that_cannot_be_written_makes_a_fault_no_worse(tmp_path: Path) -> 
     [
         (RuntimeError("CUDA error: device-side assert triggered"), True),
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), False),
         (ValueError("the user's own"), False),
         (ActorUnavailableError("its node is out of memory", None), True),
         (OutOfMemoryError("killed by the memory monitor"), True),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import ray
 import torch
-from placed_teachers import DiesInPlaces, HoldsALock, NotFinite, third
+from placed_teachers import DiesInPlaces, FailsInPlaces, HoldsALock, NotFinite, third
 from torch import Tensor, nn
 
 from distill_tune.config.searching import ResourcesConfig
@@ -77,6 +77,20 @@ def test_what_a_lost_place_does_not_answer_is_run_here(places: TeacherPlaces, sa
         found = answers_when_up(runner, DiesInPlaces(third), given)
     assert [each[0, 0].item() for each in found] == [2.0 * number for number in range(8)]
     assert any(line.startswith("a place that labelled is lost (") for line in said)
+
+
+def test_a_place_that_cannot_run_the_teacher_gets_no_more_of_it_and_is_told_of(
+    places: TeacherPlaces, said: list[str]
+) -> None:
+    given, module = [torch.full((2, 3), float(number)) for number in range(8)], FailsInPlaces()
+    with places.runner(module, 3600.0) as runner:
+        found = answers_when_up(runner, module, given)
+        assert isinstance(runner, PlacesRunner)
+        assert len(runner._in_hand) + len(runner._coming) == 1
+    assert [each[0, 0].item() for each in found] == [2.0 * number for number in range(8)]
+    assert [line.partition(";")[0] for line in said[1:]] == [
+        "a place that labelled is lost (RuntimeError: CUDA out of memory)"
+    ]
 
 
 def test_a_teacher_that_no_other_process_can_load_is_run_here_and_the_reason_told(

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
+from ray_searches import eventually
 from runs import run_space
+from seen_processes import command_of, commands
 
 from distill_tune.config import Config
 from distill_tune.config.searching import ResourcesConfig
@@ -49,6 +52,18 @@ def test_what_is_wrong_with_its_training_is_said_in_its_own_words(tmp_path: Path
     with pytest.raises(DistillTuneError) as here:
         prepared(tmp_path / "here", [], learning_rate=1e30)
     assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
+
+
+def test_the_process_in_which_it_was_trained_ends_with_all_that_it_holds_of_a_gpu(tmp_path: Path) -> None:
+    at_work = set[psutil.Process]()
+
+    class Looking(list[str]):
+        def append(self, line: str) -> None:
+            at_work.update(process for process, command in commands().items() if "ray::_train" in command)
+
+    prepared(tmp_path, Looking(), There(), epochs=200)
+    assert at_work
+    eventually(lambda: not any(map(command_of, at_work)))
 
 
 @pytest.mark.parametrize("has_gpu", [True, False])
