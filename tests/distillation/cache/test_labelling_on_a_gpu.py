@@ -101,7 +101,7 @@ def test_a_gpu_that_is_short_of_memory_labels_in_parts_and_else_the_cpu_does_whi
     with pretended_gpu():
         there = said(tmp_path / "there", 1, told.append)
     assert [line for line in told if "CPU" in line] == [
-        "the GPU has no memory left for the teacher (other programs may use it), so that it labels on the CPU"
+        "the GPU has no memory left for the teacher (other programs may use it); it labels on the CPU"
     ] * labels_on_the_cpu
     assert here.keys() == there.keys()
     for name, columns in here.items():
