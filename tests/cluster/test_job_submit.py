@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from searches import NO_PROGRAMS
+from searches import NO_PROGRAMS, entries, summary
+
+from distill_tune.tuning.cluster.places import cores
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -25,6 +29,11 @@ TINY = [
     *("--trials", "2", "--set", "search.max_epochs=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"),
     *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", *NO_PROGRAMS),
 ]
+
+SEEN_BY_PYTORCH = (
+    "from distill_tune.search import main; main(['nowhere.toml']); "
+    "import torch; print('threads', torch.get_num_threads())"
+)
 
 pytestmark = pytest.mark.ray
 
@@ -166,3 +175,27 @@ def test_a_submitted_search_that_is_refused_fails_the_job_and_writes_nothing(hea
     assert result.returncode == 1
     assert "temprature" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(cores() < 2, reason="one thread is right where there is one core")
+def test_a_submitted_search_has_all_cores_of_the_head_and_not_the_one_that_ray_gives_a_job(head, tmp_path):
+    command = ["--working-dir", ".", "--", "python", "-c", SEEN_BY_PYTORCH]
+    result = head.run(BIN / "ray", "job", "submit", *command, folder=tmp_path)
+    assert f"threads {cores()}\n" in result.stdout, result.stdout + result.stderr
+
+
+@pytest.mark.slow
+def test_a_submitted_search_that_is_stopped_has_the_time_to_write_its_summary(head, tmp_path):
+    long = ("--set", "search.max_epochs=400", "--set", "data.passes=20", "--name", "stopped", "--storage", str(tmp_path))
+    begun = head.run(PROJECT / "cluster/submit.sh", "--no-wait", "search_spaces/digits.toml", *TINY, *long)
+    job = re.search(r"raysubmit_\w+", begun.stdout)
+    assert job is not None, begun.stdout + begun.stderr
+    for _ in range(2400):
+        if (tmp_path / "stopped/ledger.jsonl").exists() and any(
+            each["entry"] == "reported" for each in entries(tmp_path / "stopped")
+        ):
+            break
+        time.sleep(0.05)  # polling interval; nothing is assumed to be done by then
+    stopped = head.run(BIN / "ray", "job", "stop", job[0])
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert summary(tmp_path / "stopped")["status"] == "interrupted"
