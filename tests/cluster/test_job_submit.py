@@ -1,6 +1,5 @@
 """Real jobs, submitted to a head node that this module starts and stops."""
 
-import json
 import os
 import random
 import re
@@ -156,9 +155,9 @@ def test_a_submitted_search_leaves_its_results_in_the_storage(head, tmp_path):
         str(tmp_path),
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    summary = json.loads((tmp_path / "job/summary.json").read_text())
-    assert summary["status"] == "complete"
-    assert summary["trials"]["total"] == 2
+    found = summary(tmp_path / "job")
+    assert found["status"] == "complete"
+    assert found["trials"]["total"] == 2
     assert (tmp_path / "job/best/run.toml").is_file()
 
 

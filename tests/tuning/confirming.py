@@ -11,14 +11,15 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 
 
 class Killer(Watcher):
-    """Kills the workers once, at the first report of a group."""
+    """Kills the workers at the first report of a group, or at the first from each of `epochs` on."""
 
-    def __init__(self, group: str = ""):
-        self.group, self.killed = group, 0
+    def __init__(self, group: str = "", epochs: tuple[int, ...] = (0,)):
+        self.group, self.killed, self.left = group, 0, [*epochs]
 
     def trial_reported(self, record: TrialRecord) -> None:
-        if self.killed or not record.group.startswith(self.group):
+        if not self.left or record.epochs < self.left[0] or not record.group.startswith(self.group):
             return
+        self.left.pop(0)
         workers = [process for process, command in commands().items() if "ray::ConfirmationWorker" in command]
         self.killed = len(workers)
         for worker in workers:

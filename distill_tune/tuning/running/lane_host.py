@@ -11,12 +11,12 @@ from typing import Any
 
 import ray
 
-from distill_tune.errors import one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
-from distill_tune.tuning.workers.trial import DIED, TrialContext
+from distill_tune.tuning.workers.trial import DIED, NO_ROOM, TrialContext
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
@@ -44,6 +44,8 @@ class LaneHost(TuneActor):
         """Train the trials that are due until one of them needs a decision, or for about `_STEP_S`."""
         try:
             return self._step()
+        except StorageError as error:
+            return {NO_ROOM: str(error), LANES: []}
         except Exception as error:  # such as while splitting up lanes
             end_if_spoilt(error)
             raise
@@ -70,6 +72,8 @@ class LaneHost(TuneActor):
             if trial not in self._group.trials:
                 try:
                     self._group.join(self._context.assignment(trial, turn.hand[trial]))
+                except StorageError:  # its node takes no files, for which no trial is to blame
+                    raise
                 except Exception as error:  # of custom code: this trial fails, the others go on
                     self._hear(trial, error, told)
 

@@ -31,7 +31,7 @@ def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> T
     cpus, gpus = config.resources.cpus_per_worker, math.ceil(config.resources.gpus_per_worker)
     say(f"the teacher is trained on the cluster, with {gpus} GPU{'s' * (gpus != 1)}")
     train: Any = ray.remote(_train).options(num_cpus=cpus, num_gpus=gpus, num_returns="streaming", max_retries=0)
-    with files_of(dataset.folder.parent) as files:
+    with files_of(dataset.folder.parent, go_on="begin again") as files:
         try:
             for reference in train.remote(files, recipe, config, dataset):
                 told = answer_of(reference)
