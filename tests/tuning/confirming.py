@@ -11,15 +11,14 @@ from distill_tune.tuning.verdict.confirmation import Candidate
 
 
 class Killer(Watcher):
-    """Kills the workers at the first report of a group, or at the first from each of `epochs` on."""
+    """Kills the workers once, at the first report of a group."""
 
-    def __init__(self, group: str = "", epochs: tuple[int, ...] = (0,)):
-        self.group, self.killed, self.left = group, 0, [*epochs]
+    def __init__(self, group: str = ""):
+        self.group, self.killed = group, 0
 
     def trial_reported(self, record: TrialRecord) -> None:
-        if not self.left or record.epochs < self.left[0] or not record.group.startswith(self.group):
+        if self.killed or not record.group.startswith(self.group):
             return
-        self.left.pop(0)
         workers = [process for process, command in commands().items() if "ray::ConfirmationWorker" in command]
         self.killed = len(workers)
         for worker in workers:

@@ -23,7 +23,9 @@ def five_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def threads_of(monkeypatch: pytest.MonkeyPatch, threads: str | None, job: dict[str, Any] | None) -> str | None:
     """OMP_NUM_THREADS of a search with these variables, once it has begun."""
     for name, value in (("OMP_NUM_THREADS", threads), (JOB, None if job is None else json.dumps(job))):
-        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
     use_all_cores_in_a_job()
     return os.environ.get("OMP_NUM_THREADS")
 

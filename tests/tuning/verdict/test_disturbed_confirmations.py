@@ -86,17 +86,6 @@ def test_a_killed_worker_trains_its_student_again(winner: Candidate, pool_of: Po
     assert len(long.weights) == 1
 
 
-def test_a_training_that_loses_its_worker_more_often_than_it_may_fail_goes_on_as_it_has_come_further_each_time(
-    winner: Candidate, pool_of: PoolOf
-) -> None:
-    long, killer = of_400_epochs(winner, "trial-0007"), Killer(epochs=(1, 100, 200))
-    ledger = Ledger(watchers=[killer])
-    with pool_of(1, ledger, Budget(1), retries=1) as pool:
-        pool.train([long])
-    assert killer.left == []
-    assert [(r.status, r.epochs) for r in ledger.records.values()] == [(Status.COMPLETED, 400)]
-
-
 def test_a_training_that_ends_its_process_each_time_fails_where_others_come_to_their_end(
     winner: Candidate, pool_of: PoolOf
 ) -> None:
