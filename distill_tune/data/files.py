@@ -89,7 +89,7 @@ def check_is_no_uri(path: str | Path, what: str) -> None:
     """
     if "://" in str(path):
         raise DataError(
-            f"{str(path):.200}: must be {what} on a disk, but is a URI; copy it to where the search runs (of a "
+            f"{path!s:.200}: must be {what} on a disk, but is a URI; copy it to where the search runs (of a "
             "submitted one, the head), and name its path there."
         )
 

@@ -181,6 +181,14 @@ class Job:
         claim = Claim.of_old(order.folder, order.command, order.check_still_right, order.space)
         self.reporter.say("Taking up", order.folder.name)
         self.reporter.tell(*filter(None, [claim.history.loss]), *order.notes)
+        try:
+            return self._prepared_again(claim)
+        except BaseException:
+            claim.logbook.release()
+            raise
+
+    def _prepared_again(self, claim: Claim) -> Ready:
+        order = self.order
         known, cache = list(claim.history.records.values()), order.folder / CACHE
         work = OnlyKept(self.teacher_work, cache) if any(record.reports for record in known) else self.teacher_work
         preparation = prepare(order.space, cache, self.reporter.tell, work=work)

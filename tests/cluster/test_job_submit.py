@@ -185,7 +185,16 @@ def test_a_submitted_search_has_all_cores_of_the_head_and_not_the_one_that_ray_g
 
 @pytest.mark.slow
 def test_a_submitted_search_that_is_stopped_has_the_time_to_write_its_summary(head, tmp_path):
-    long = ("--set", "search.max_epochs=400", "--set", "data.passes=20", "--name", "stopped", "--storage", str(tmp_path))
+    long = (
+        "--set",
+        "search.max_epochs=400",
+        "--set",
+        "data.passes=20",
+        "--name",
+        "stopped",
+        "--storage",
+        str(tmp_path),
+    )
     begun = head.run(PROJECT / "cluster/submit.sh", "--no-wait", "search_spaces/digits.toml", *TINY, *long)
     job = re.search(r"raysubmit_\w+", begun.stdout)
     assert job is not None, begun.stdout + begun.stderr

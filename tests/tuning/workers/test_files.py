@@ -123,7 +123,9 @@ def test_a_node_whose_disk_takes_no_files_is_named_and_no_training_is_to_blame(
 ) -> None:
     in_the_way = Path(tempfile.gettempdir(), f"distill_tune-{disk}")
     in_the_way.write_text("a file in the place of the folder")
-    said = rf"^the prepared data cannot be brought to node \S+ \(.+: {in_the_way}\S*\); mend its disk or take it out of "
+    said = (
+        rf"^the prepared data cannot be brought to node \S+ \(.+: {in_the_way}\S*\); mend its disk or take it out of "
+    )
     with pytest.raises(StorageError, match=said + r"the cluster, and --resume\.$"):
         away.brought(prepared)
     in_the_way.unlink()

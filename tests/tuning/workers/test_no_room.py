@@ -31,6 +31,7 @@ class NoRoom(Files):
     def brought(self, prepared: Prepared) -> Prepared:
         raise StorageError("/tmp of node B has 1 MB free; make room")
 
+
 VALUES = {"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01}
 
 
