@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class OnlyKept(TeacherWork):
             "put the folder back as it was, or begin a new search."
         )
 
-    def runner(self, module: nn.Module, left_s: float) -> AbstractContextManager[Runner]:
+    @contextmanager
+    def runner(self, module: nn.Module, left_s: float) -> Iterator[Runner]:
         """As the other's."""
-        return self.work.runner(module, left_s)
+        with self.work.runner(module, left_s) as runner:
+            yield runner
