@@ -7,7 +7,7 @@ DistillTuneError
 │   └── TeacherError        the teacher or its logits
 ├── CacheError          a file of ours is damaged; it is rebuilt or refused, never trained on
 ├── TrainingError       a training cannot continue, for example because its loss is not finite
-└── StorageError        what a training has produced cannot be written; not the training's fault
+└── StorageError        files cannot be written that a training needs or has produced; not the training's fault
 """
 
 import re
@@ -46,7 +46,7 @@ class TrainingError(DistillTuneError):
 
 
 class StorageError(DistillTuneError):
-    """What a training has produced cannot be written: a full disk or a quota, not the training's fault."""
+    """What a training needs or has produced cannot be written: a full disk or a quota, not the training's fault."""
 
 
 def one_line(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from distill_tune.config import load_space
 from distill_tune.errors import CacheError, ConfigError
 from distill_tune.paths import expanded, is_file
 from distill_tune.streams import tell
+from distill_tune.tuning.cluster.submitted import use_all_cores_in_a_job
 
 if TYPE_CHECKING:
     from distill_tune.mirror import Mirror
@@ -58,6 +59,7 @@ def parser() -> Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     given = parser().parse_args(arguments)
+    use_all_cores_in_a_job()
     return guarded(lambda: _search(given, sys.argv[1:] if arguments is None else arguments))
 
 

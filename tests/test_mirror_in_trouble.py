@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +10,24 @@ from unittest.mock import Mock
 
 import pytest
 from pyarrow import fs
+from runs import run_space
 
 from distill_tune import search
 from distill_tune.cli import BAD_INPUT
+from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError, StorageError
 from distill_tune.mirror import Mirror
+from distill_tune.tuning.job import Job
+from distill_tune.tuning.order import Order
+from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.search_context import SearchContext
+from distill_tune.tuning.showing.display import Reporter
+from distill_tune.tuning.state.claim import Claim
 from distill_tune.tuning.state.logbook import LOGBOOK
+from distill_tune.tuning.state.origin import Origin
+from distill_tune.tuning.workers import files_on_nodes
+from distill_tune.tuning.workers.files import Files
 
 BOOK = "book.jsonl"
 URI = "s3://bucket/x"
@@ -259,3 +272,26 @@ def test_a_store_that_refuses_what_is_written_is_told_of_before_anything_is_begu
     monkeypatch.setattr(made.store, "_files", Mock(open_output_stream=Mock(side_effect=OSError("ACCESS_DENIED"))))
     with pytest.raises(ConfigError, match=r"^--storage s3://bucket/x: cannot be written to \(OSError: ACCESS_DENIED"):
         made.store.check_writable()
+
+
+def test_a_search_that_a_node_without_room_ends_is_in_the_store_before_it_says_how_to_go_on(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another machine would have nothing to resume."""
+    made, space = Mirror(URI, LOGBOOK), run_space(teacher={"train": {"epochs": 1}})
+    preparation = prepare(space, made.folder / ".cache", lambda line: None)
+    claim = Claim.of_new(made.folder / "one", space, "its command", Origin.of(preparation, space))
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+
+    class Begun(Job):
+        def _search_context(self, stack: ExitStack) -> SearchContext:
+            return SearchContext(claim, fitted, preparation, 1, 0.0)
+
+    full = StorageError("node B has no room; make room, and --resume.")
+    monkeypatch.setattr(files_on_nodes, "files_of", lambda folder: nullcontext(Files(folder, "mark")))
+    monkeypatch.setattr(files_on_nodes, "check_nodes_have_room", Mock(side_effect=full))
+    order = Order(space, "space.toml", claim.folder, "its command", mirror=made)
+    with pytest.raises(StorageError, match="node B has no room"), ExitStack() as stack:
+        Begun(order, Mock(spec=Reporter))._begin(stack)
+    assert {f"x/one/{LOGBOOK}", "x/one/search.toml"} <= names(store)
+    assert any(name.endswith("/teacher.safetensors") for name in names(store))

@@ -69,8 +69,9 @@ def existing(path: str | Path, what: str) -> Path:
     """`path` as an existing, non-empty file; `what` tells in an error what it should be.
 
     Raises:
-        DataError: it is missing, a folder, unreadable or empty.
+        DataError: it is missing, a folder, unreadable, empty, or in an object store.
     """
+    check_is_no_uri(path, what)
     path = expanded(path)
     if is_folder(path):
         raise DataError(f"{path}: is a folder, but must be {what}; name the file itself.")
@@ -85,6 +86,19 @@ def existing(path: str | Path, what: str) -> Path:
     if not first:
         raise DataError(f"{path}: is empty, but must be {what}.")
     return path
+
+
+def check_is_no_uri(path: str | Path, what: str) -> None:
+    """Refuse a path such as s3://bucket/data.csv, which pathlib would turn into s3:/bucket/data.csv.
+
+    Raises:
+        DataError: it is a URI.
+    """
+    if "://" in str(path):
+        raise DataError(
+            f"{path!s:.200}: must be {what} on a disk, but is a URI; copy it to where the search runs (of a "
+            "submitted one, the head), and name its path there."
+        )
 
 
 def kind_of(path: Path) -> str:

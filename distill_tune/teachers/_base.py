@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -178,6 +178,14 @@ class Teacher(Options):
     def mix(self) -> Mix | None:
         """How an ensemble is mixed; None for a single teacher."""
         return None
+
+    def network_parts(self, config: TeacherConfig) -> Iterable[str]:
+        """Names, besides its source's and `teacher.family`, that its network is made of; one with a colon is loaded.
+
+        Raises:
+            TeacherError: it cannot be read what they are.
+        """
+        return ()
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Prepare the teacher; not called for an ensemble, only for its members.

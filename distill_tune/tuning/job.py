@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
-from distill_tune.distillation.preparation.teacher_work import TeacherWork
+from distill_tune.distillation.preparation.teacher_work import OnlyKept, TeacherWork
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.export.result_folder import (
     CACHE,
@@ -118,9 +118,9 @@ class Job:
         from distill_tune.tuning.workers.files_on_nodes import check_nodes_have_room, files_of
 
         context = replace(context, files=stack.enter_context(files_of(context.claim.folder)))
-        check_nodes_have_room(context.files, context.preparation.prepared, self.resources)
         if self.order.mirror is not None:
             stack.enter_context(self._copied(self.order.mirror.kept(context.claim.folder, self.reporter.tell)))
+        check_nodes_have_room(context.files, context.preparation.prepared, self.resources)
         from distill_tune.tuning.session import Session
 
         return Session(self.order.space_name, self.reporter, self.interrupt, self.clock, context)
@@ -181,8 +181,17 @@ class Job:
         claim = Claim.of_old(order.folder, order.command, order.check_still_right, order.space)
         self.reporter.say("Taking up", order.folder.name)
         self.reporter.tell(*filter(None, [claim.history.loss]), *order.notes)
-        preparation = prepare(order.space, order.folder / CACHE, self.reporter.tell, work=self.teacher_work)
-        known = list(claim.history.records.values())
+        try:
+            return self._prepared_again(claim)
+        except BaseException:
+            claim.logbook.release()
+            raise
+
+    def _prepared_again(self, claim: Claim) -> Ready:
+        order = self.order
+        known, cache = list(claim.history.records.values()), order.folder / CACHE
+        work = OnlyKept(self.teacher_work, cache) if any(record.reports for record in known) else self.teacher_work
+        preparation = prepare(order.space, cache, self.reporter.tell, work=work)
         return Ready(known_to_fit(order.space, preparation.dataset, known), preparation, claim)
 
     def _connect(self, stack: ExitStack) -> int:

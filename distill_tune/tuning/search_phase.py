@@ -110,7 +110,8 @@ class SearchPhase:
         if ended_by is not Reason.TRIALS:
             self.reporter.tell(f"the search ends: {SENTENCES[ended_by]}" + (f" ({why})" if why else ""))
         if ended_by is Reason.STORAGE:
-            raise DistillTuneError(f"{self.claim.folder}: {why}; make room and go on with --resume.")
+            way_out = "" if "--resume" in why else "; make room and go on with --resume"
+            raise DistillTuneError(f"{self.claim.folder}: {why}{way_out}.")
         if ended_by is Reason.USER:
             return
         self.ended_by = ended_by

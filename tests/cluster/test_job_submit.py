@@ -1,8 +1,8 @@
 """Real jobs, submitted to a head node that this module starts and stops."""
 
-import json
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from searches import NO_PROGRAMS
+from searches import NO_PROGRAMS, summary
+
+from distill_tune.tuning.cluster.places import cores
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -25,6 +27,11 @@ TINY = [
     *("--trials", "2", "--set", "search.max_epochs=2", "--set", "confirm.top=1", "--set", "confirm.seeds=2"),
     *("--set", "teacher.train.epochs=1", "--set", "teacher.views=1", *NO_PROGRAMS),
 ]
+
+SEEN_BY_PYTORCH = (
+    "from distill_tune.search import main; main(['nowhere.toml']); "
+    "import torch; print('threads', torch.get_num_threads())"
+)
 
 pytestmark = pytest.mark.ray
 
@@ -147,9 +154,9 @@ def test_a_submitted_search_leaves_its_results_in_the_storage(head, tmp_path):
         str(tmp_path),
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    summary = json.loads((tmp_path / "job/summary.json").read_text())
-    assert summary["status"] == "complete"
-    assert summary["trials"]["total"] == 2
+    found = summary(tmp_path / "job")
+    assert found["status"] == "complete"
+    assert found["trials"]["total"] == 2
     assert (tmp_path / "job/best/run.toml").is_file()
 
 
@@ -166,3 +173,26 @@ def test_a_submitted_search_that_is_refused_fails_the_job_and_writes_nothing(hea
     assert result.returncode == 1
     assert "temprature" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(cores() < 2, reason="one thread is right where there is one core")
+def test_a_submitted_search_has_all_cores_of_the_head_and_not_the_one_that_ray_gives_a_job(head, tmp_path):
+    command = ["--working-dir", ".", "--", "python", "-c", SEEN_BY_PYTORCH]
+    result = head.run(BIN / "ray", "job", "submit", *command, folder=tmp_path)
+    assert f"threads {cores()}\n" in result.stdout, result.stdout + result.stderr
+
+
+def test_a_job_that_is_stopped_has_more_than_rays_three_seconds_to_end_in_order(head, tmp_path):
+    (tmp_path / "job.sh").write_text(
+        "trap 'sleep 5; echo has ended; exit' TERM\necho is up\nwhile :; do sleep 0.2; done\n"
+    )
+    options = ["--working-dir", ".", "--runtime-env", PROJECT / "cluster/runtime_env.yaml", "--no-wait"]
+    begun = head.run(BIN / "ray", "job", "submit", *options, "--", "bash", "job.sh", folder=tmp_path)
+    job = re.search(r"raysubmit_\w+", begun.stdout)
+    assert job is not None, begun.stdout + begun.stderr
+    for _ in range(60):
+        if "is up" in head.run(BIN / "ray", "job", "logs", job[0]).stdout:
+            break
+    head.run(BIN / "ray", "job", "stop", job[0])
+    said = head.run(BIN / "ray", "job", "logs", job[0]).stdout
+    assert "has ended" in said, said

@@ -23,3 +23,10 @@ def test_nodes_that_install_for_themselves_install_what_pyproject_asks_for():
     without_ray = [one for one in project["dependencies"] if re.match(r"\w+", one)[0] != "ray"]
     environment = yaml.safe_load((PROJECT / "cluster/runtime_env_pip.yaml").read_text())
     assert environment["pip"]["packages"] == without_ray
+
+
+def test_every_job_has_the_same_two_minutes_to_end_in_order():
+    documents = yaml.safe_load_all((PROJECT / "cluster/kuberay.yaml").read_text())
+    (job,) = (document for document in documents if document["kind"] == "RayJob")
+    texts = [*(path.read_text() for path in ENVIRONMENTS), job["spec"]["runtimeEnvYAML"]]
+    assert {yaml.safe_load(text)["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] for text in texts} == {"120"}

@@ -9,9 +9,11 @@ import torch
 from runs import TABLE, run_space
 
 from distill_tune.config import read_toml
+from distill_tune.config.sections import TeacherConfig
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.errors import TeacherError
 from distill_tune.students._folder import open_student_folder
+from distill_tune.teachers import Teacher
 from distill_tune.train import main
 
 RUN = {
@@ -45,6 +47,11 @@ def test_the_exported_student_is_the_teacher(earlier: Path, tmp_path: Path) -> N
         assert torch.equal(teacher.module(rows), student(rows))
         assert teacher.parameters == sum(p.numel() for p in student.parameters())
         assert not any(p.requires_grad for p in teacher.module.parameters())
+
+
+def test_it_is_made_of_its_family(earlier: Path) -> None:
+    section = TeacherConfig(source="result", path=str(earlier))
+    assert [*Teacher.of(section).network_parts(section)] == ["mlp"]
 
 
 def test_a_chain_has_as_many_links_as_one_likes(earlier: Path, tmp_path: Path) -> None:

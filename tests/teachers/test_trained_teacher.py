@@ -137,7 +137,8 @@ def test_a_kept_teacher_damaged_by_one_byte_is_trained_again_and_said(
     content[int(place * len(content)) if 0 < place < 1 else int(place)] ^= 1
     kept.write_bytes(content)
     _, said = kept_by(space, tmp_path)
-    assert "the kept teacher does not match its checksum; it is trained again" in said
+    assert "the kept teacher does not match its checksum" in said
+    assert trained(said)
     assert kept.read_bytes() == whole
 
 

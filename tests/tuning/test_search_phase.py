@@ -10,6 +10,7 @@ import pytest
 from small import TABLES
 
 from distill_tune.config import Space
+from distill_tune.errors import DistillTuneError
 from distill_tune.export.result_folder import write_search_toml
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.dry_run import dry_run
@@ -136,6 +137,22 @@ def test_a_search_that_its_time_has_ended_writes_down_how_much_it_had(tmp_path: 
     claim.logbook.release()
     history = History.of(claim.folder)
     assert (history.ended_by, history.ended_with) == ("time", "1m")
+
+
+def test_a_search_that_a_node_without_room_has_ended_says_once_how_to_go_on(tmp_path: Path, preparation: Any) -> None:
+    space, told = Space.parse(TABLES), list[str]()
+    reporter = Mock(spec=Reporter, quiet=True, tell=lambda *lines: told.extend(lines))
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+    claim = Claim.of_new(tmp_path / "search", space, "its first command")
+    phase = SearchPhase(claim, fitted, Budget(8), 1, reporter)
+    conductor, why = phase._take_up(), "node B takes no files; mend its disk, and --resume"
+    conductor.out_of_room(f"{why}.")
+    with pytest.raises(DistillTuneError) as caught:
+        phase._say_how_it_ended(conductor)
+    claim.logbook.release()
+    assert told == [f"the search ends: files cannot be written ({why})"]
+    assert str(caught.value) == f"{claim.folder}: {why}."
+    assert History.of(claim.folder).ended_by is None, "it can be resumed"
 
 
 def test_a_search_begins_without_what_only_its_end_needs() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.files import existing
+from distill_tune.data.files import check_is_no_uri, existing
 from distill_tune.data.sources._base import Source
 from distill_tune.data.sources._idx import read_idx
 from distill_tune.errors import DataError, one_line
@@ -81,6 +81,7 @@ def find_files(folder: str | None) -> list[Path]:
         DataError: they cannot be found or downloaded.
     """
     if folder is not None:
+        check_is_no_uri(folder, "the folder of Fashion-MNIST's IDX files")
         if is_folder(expanded(folder)):
             return _in_folder(expanded(folder))
         raise DataError(f"{folder:.200}: no such folder; data.path must name the folder of Fashion-MNIST's IDX files.")

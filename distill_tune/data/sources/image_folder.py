@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 
 from distill_tune.config.messages import named_apart
 from distill_tune.config.numbers import Positive
+from distill_tune.data.files import check_is_no_uri
 from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
@@ -190,7 +191,9 @@ class _Parts:
 
 
 def _root(config: DataConfig) -> Path:
-    root = expanded(required_path(config))
+    path = required_path(config)
+    check_is_no_uri(path, "a folder of images")
+    root = expanded(path)
     if not is_folder(root):
         what = "is no folder" if exists(root) else "no such folder"
         raise DataError(f"{root}: {what}; data.path must name a folder with a folder of images for each class.")

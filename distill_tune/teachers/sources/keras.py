@@ -16,6 +16,7 @@ from distill_tune.teachers._network import NetworkTeacher
 from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from distill_tune.config.sections import TeacherConfig
@@ -42,6 +43,10 @@ class Keras(NetworkTeacher):
         version = import_keras().__version__
         told = f"{sha256_of(_file(config))} {self.options_as_text} {config.trust} {self._own_sources()}"
         return f"{_FORMAT} {told} {version}"
+
+    def network_parts(self, config: TeacherConfig) -> Iterable[str]:
+        """The classes of custom layers."""
+        return self.custom_objects.values()
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Open the model, remove its softmax, arrange its inputs, and try two samples.

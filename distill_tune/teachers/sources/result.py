@@ -43,6 +43,10 @@ class Result(Teacher):
         own = source_of(STUDENTS.get(student.family)) if ":" in student.family else ""
         return f"{sha256_of(folder / WEIGHTS)} {student.model_dump_json()} {own}"
 
+    def network_parts(self, config: TeacherConfig) -> list[str]:
+        """The student's family."""
+        return [_read(_folder(config)).config.family]
+
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """The exported student, frozen."""
         module = _opened(_folder(config), data_spec).student.requires_grad_(False)
@@ -66,14 +70,18 @@ def _folder(config: TeacherConfig) -> Path:
 
 
 def _opened(folder: Path, data_spec: DataSpec) -> StudentFolder:
+    opened = _read(folder)
+    _check(folder, opened, data_spec)
+    return opened
+
+
+def _read(folder: Path) -> StudentFolder:
     try:
-        opened = open_student_folder(folder)
+        return open_student_folder(folder)
     except TeacherError:
         raise
     except InputError as error:
         raise TeacherError(f"teacher.path: {error}") from error
-    _check(folder, opened, data_spec)
-    return opened
 
 
 def _check(folder: Path, opened: StudentFolder, data_spec: DataSpec) -> None:

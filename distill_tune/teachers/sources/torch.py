@@ -48,6 +48,10 @@ class Torch(NetworkTeacher):
 
         return f"{sha256_of(existing_file(config))} {source_of(self._factory())} {self.options_as_text}"
 
+    def network_parts(self, config: TeacherConfig) -> list[str]:
+        """The factory, in whose module the network's class is expected."""
+        return [self.factory]
+
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """Build the network, load its weights, put its normalisation in front, and try two samples."""
         self.normalisation(data_spec)  # refused before the network is built

@@ -102,12 +102,12 @@ class Train(Teacher):
 
     def _trained(self, recipe: dict[str, Any], context: TeacherContext, kept: Path) -> _Kept:
         if kept.exists():
-            context.say("the kept teacher does not match its checksum; it is trained again")
-        for outputs in (*context.folder.glob("views-*"), *context.folder.glob("features-*")):
-            shutil.rmtree(outputs)  # made by weights that no longer exist
-        trained = context.fit(recipe)
+            context.say("the kept teacher does not match its checksum")
+        trained = context.fit(recipe)  # may be refused, which leaves everything as it is
         if (others := _read_kept(kept)) is not None:  # by a faster program, if folders cannot be locked
             return others
+        for outputs in (*context.folder.glob("views-*"), *context.folder.glob("features-*")):
+            shutil.rmtree(outputs)  # made by weights that no longer exist
         _keep(trained, kept)
         return _Kept(trained.module.state_dict(), trained.record)
 

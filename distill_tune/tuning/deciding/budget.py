@@ -39,7 +39,7 @@ SENTENCES = {
     Reason.PATIENCE: "no trial has been better for too long",
     Reason.EXHAUSTED: "no further student can be proposed",
     Reason.FAILURES: "every trial has failed",
-    Reason.STORAGE: "the result folder cannot be written",
+    Reason.STORAGE: "files cannot be written",
     Reason.USER: "interrupted",
 }
 

@@ -11,9 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, repeat
 from math import inf, isfinite
-from operator import itemgetter
 
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
@@ -24,7 +22,7 @@ from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers import Judge
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Report, Status, TrialRecord, tie_break_of
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, as_they_came, tie_break_of
 
 _FAILURES_THAT_END = 5
 """This many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
@@ -59,7 +57,7 @@ class Conductor:
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Resume an earlier session: restore everything known, and continue the trials that were running."""
         self._proposer.take_up(records)
-        for record, report in _as_they_came(records):
+        for record, report in as_they_came(records):
             self._judge(record, [report])
         was_at_work = [record for record in records if record.status is Status.RUNNING]
         for record in records:
@@ -214,6 +212,10 @@ class Conductor:
             self.study.take_up(record)
             self._guarded(partial(self._tell, record, Status.STOPPED, ""))
 
+    def out_of_room(self, why: str) -> None:
+        """End the search until it is resumed: a node cannot have its files."""
+        self._end(Reason.STORAGE, why.rstrip("."))
+
     def leave_the_rest(self) -> None:
         """Leave running trials as the logbook has them.
 
@@ -249,16 +251,3 @@ class Conductor:
     def _end(self, reason: Reason, why: str) -> None:
         self.why = self.why or why
         self.budget.end(reason)
-
-
-def _as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
-    """All epochs of all trials in the order in which an earlier session received them and showed them to its judge.
-
-    In another order, a trial that passed a rung because few had reached it might be stopped there now. Epochs of one
-    trial keep their order even if a clock was set back or is another machine's.
-    """
-    every = list[tuple[float, TrialRecord, Report]]()
-    for record in records:
-        heard_s = (record.heard_s.get(int(report["epoch"]), 0.0) for report in record.reports)
-        every += zip(accumulate(heard_s, max), repeat(record), record.reports)
-    return [(record, report) for _, record, report in sorted(every, key=itemgetter(0))]

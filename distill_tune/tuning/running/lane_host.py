@@ -11,13 +11,13 @@ from typing import Any
 
 import ray
 
-from distill_tune.errors import is_short_of_memory, one_line
+from distill_tune.errors import StorageError, is_short_of_memory, one_line
 from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
-from distill_tune.tuning.workers.trial import DIED, SAYS, TrialContext
+from distill_tune.tuning.workers.trial import DIED, NO_ROOM, SAYS, TrialContext
 from distill_tune.tuning.workers.tune_actor import TuneActor
 
 LANES = "lanes"
@@ -47,6 +47,8 @@ class LaneHost(TuneActor):
         try:
             turn, told = self._step()
             return {LANES: told, SAYS: self._wait_for_room(turn) if self._is_short else ""}
+        except StorageError as error:
+            return {NO_ROOM: str(error), LANES: []}
         except Exception as error:  # such as while splitting up lanes
             end_if_spoilt(error)
             raise
@@ -73,6 +75,8 @@ class LaneHost(TuneActor):
             if trial not in self._group.trials:
                 try:
                     self._group.join(self._context.assignment(trial, turn.hand[trial]))
+                except StorageError:  # its node takes no files, for which no trial is to blame
+                    raise
                 except Exception as error:  # of custom code: this trial fails, the others go on
                     self._hear(trial, error, told, turn)
 

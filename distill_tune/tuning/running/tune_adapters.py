@@ -20,8 +20,8 @@ from ray.tune.stopper import Stopper
 
 from distill_tune.tuning.cluster.places import free_places
 from distill_tune.tuning.deciding.conductor import Conductor
-from distill_tune.tuning.state.records import Status
-from distill_tune.tuning.workers.trial import DIED, FAILURE, REPORTS, SAYS
+from distill_tune.tuning.state.records import Report, Status
+from distill_tune.tuning.workers.trial import DIED, FAILURE, NO_ROOM, REPORTS, SAYS
 
 PATIENCE_S = 20.0
 """Seconds without a running trial before the user is told what the search waits for."""
@@ -129,6 +129,8 @@ class ConductedScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Ask the conductor whether the trial goes on; without new reports there is nothing to judge."""
         self._say_once(result.get(SAYS, ""))
+        if why := result.get(NO_ROOM):
+            self.kept.decided(lambda: self._conductor.out_of_room(why))
         goes_on = self.kept.decided(lambda: self._goes_on(trial, result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
@@ -140,9 +142,18 @@ class ConductedScheduler(FIFOScheduler):
     def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
         self._waiting.discard(trial.trial_id)
         if reports := result.get(REPORTS, []):
-            return self._conductor.goes_on(trial.config["trial"], reports)
+            return self._judged(trial, reports)
         self._waiting.add(trial.trial_id)
         return self._conductor.budget.ended_by is None
+
+    def _judged(self, trial: TuneTrial, reports: list[Report]) -> bool:
+        """Ask the conductor; after a new epoch earlier deaths no longer count, which lost nodes may have caused."""
+        name = trial.config["trial"]
+        record = self._conductor.ledger.records[name]
+        before, goes_on = record.epochs, self._conductor.goes_on(name, reports)
+        if record.epochs > before:
+            trial.run_metadata.num_failures = 0
+        return goes_on
 
 
 class Waiting(Stopper):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from distill_tune.config import Space
 from distill_tune.config.choosing import Choosing
 from distill_tune.config.sections import SECTIONS
+from distill_tune.distillation.preparation.users_keys import said_of_member
 from distill_tune.registry import load_dotted
 from distill_tune.teachers import Teacher
 from distill_tune.users_code import source_of
@@ -29,8 +30,9 @@ def own_parts(space: Space) -> dict[str, str]:
 
 
 def loaded_by_trials(space: Space) -> list[str]:
-    """Dotted paths of the parts that each worker loads; the driver loads data, teachers and samplers."""
-    return sorted({name for name in _of_trials(space) if name and ":" in name})
+    """Dotted paths of the parts that each worker loads; the driver loads data and samplers, and a cached teacher."""
+    names = {*_of_trials(space), *_of_a_live_teacher(space)}
+    return sorted(name for name in names if name and ":" in name)
 
 
 def _named(space: Space) -> Iterator[str | None]:
@@ -45,6 +47,15 @@ def _of_trials(space: Space) -> Iterator[str | None]:
     yield from _chosen(space, _SECTIONS_OF_TRIALS)
     yield from space.added
     yield from space.config.augmentation.amounts
+
+
+def _of_a_live_teacher(space: Space) -> Iterator[str | None]:
+    """What a teacher is made of that travels to the workers as a network."""
+    teacher = space.config.teacher
+    if teacher.mode == "live":
+        for name, section in ({"": teacher} | Teacher.of(teacher).member_configs()).items():
+            with said_of_member(name):
+                yield from (section.source, section.family, *Teacher.of(section).network_parts(section))
 
 
 def _chosen(space: Space, sections: Iterable[str]) -> Iterator[str | None]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate, repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from distill_tune.config.searching import COSTS
@@ -177,3 +179,16 @@ class TrialRecord:
         """Epoch to objective at each rung that the trial has reached, and after its last epoch."""
         kept = {*self.rungs, self.epochs}
         return {int(r["epoch"]): self.value_of(objective, r) for r in self.reports if int(r["epoch"]) in kept}
+
+
+def as_they_came(records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Report]]:
+    """All epochs of all trials in the order in which an earlier session received them and showed them to its judge.
+
+    In another order, a trial that passed a rung because few had reached it might be stopped there now. Epochs of one
+    trial keep their order even if a clock was set back or is another machine's.
+    """
+    every = list[tuple[float, TrialRecord, Report]]()
+    for record in records:
+        heard_s = (record.heard_s.get(int(report["epoch"]), 0.0) for report in record.reports)
+        every += zip(accumulate(heard_s, max), repeat(record), record.reports)
+    return [(record, report) for _, record, report in sorted(every, key=itemgetter(0))]

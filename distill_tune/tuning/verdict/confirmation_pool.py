@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ class ConfirmationPool:
         """
         self._count, self._resources = count, resources
         self._folder, self._budget, self._say = folder, budget, ledger.say
-        self._lanes, self._retries, self._lock = lanes, retries, threading.Lock()
+        self._lanes, self._lock = lanes, threading.Lock()
+        self._retries = retries if lanes == 1 else max(1, retries)  # a death takes all lanes of the process
         self._files = files
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
@@ -96,8 +97,7 @@ class ConfirmationPool:
         Raises:
             DistillTuneError: a worker could not be kept running, or could not write a student; --resume continues.
         """
-        retries = self._retries if self._lanes == 1 else max(1, self._retries)  # a death takes all lanes of the process
-        runs = [Training(candidate, seed, retries) for candidate in candidates for seed in candidate.seeds]
+        runs = [Training(candidate, seed, self._retries) for candidate in candidates for seed in candidate.seeds]
         known = [training for training in runs if self._runs.is_known(training.candidate, training.seed)]
         names = {training.name for training in known}
         asked, alike = told_apart((run for run in runs if run.name not in names), [*self._met, *known])
@@ -215,15 +215,16 @@ class ConfirmationPool:
                 self._runs.fail(work.record, one_line(error.cause))
         except ray.exceptions.RayError as error:  # also if memory ran out, or a node was lost with its results
             self._lost(worker)
-            if again := self._died([work.training for work in at_work.values()], one_line(error)):
+            if again := self._died(at_work.values(), one_line(error)):
                 return queue.put_back(
                     *([training] for training in again)
                 )  # separately from now on: one may be to blame
         queue.done()
 
-    def _died(self, trainings: list[Training], why: str) -> list[Training]:
+    def _died(self, at_work: Iterable[TrainingAtWork], why: str) -> list[Training]:
         """The dead worker's trainings that are started again."""
-        dead = self._runs.died(trainings, why)
+        left = [work.training.begun_anew(self._retries) if work.has_progressed else work.training for work in at_work]
+        dead = self._runs.died(left, why)
         with self._lock:
             self._left += [training for training in dead if not training.may_begin_again]
         return [training for training in dead if training.may_begin_again]

@@ -70,7 +70,7 @@ class ConfirmationRuns:
         assignment = Assignment(
             record.trial_id, candidate.config, seed, self._prepared, checkpoint, keep=weights, files=self._files
         )
-        return TrainingAtWork(training, record, assignment)
+        return TrainingAtWork(training, record, assignment, record.epochs)
 
     def hear(self, work: TrainingAtWork, reports: Sequence[Report]) -> None:
         """Record the reports of a training's latest epochs."""

@@ -1,10 +1,10 @@
 """A training of a confirmation: which others are identical to it, and whether it is to blame for its deaths.
 
 When a process runs out of memory, one cannot tell whether the student, other programs or a lost node caused it. So a
-training whose process has died more than `search.retries` times is to blame if others have finished since its first
-death. If none has, there is no outcome, and a later session trains it again. If that ends in the same way, it is to
-blame if any other training has ever finished: otherwise the last one left to train could keep the confirmation from
-ever finishing.
+training whose process has died more than `search.retries` times without a new epoch in between is to blame if others
+have finished since the first of these deaths. If none has, there is no outcome, and a later session trains it again. If
+that ends in the same way, it is to blame if any other training has ever finished: otherwise the last one left to train
+could keep the confirmation from ever finishing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Training:
     why: str = ""
     """What its process last died of."""
     completed_before: int | None = None
-    """How many others were complete when its process first died."""
+    """How many others were complete when its process first died since its last new epoch."""
 
     @property
     def name(self) -> str:
@@ -49,6 +49,10 @@ class Training:
             and ours.search.max_epochs == theirs.search.max_epochs
             and all(getattr(ours, section) == getattr(theirs, section) for section in _READ)
         )
+
+    def begun_anew(self, retries: int) -> Training:
+        """The same training after a new epoch: its earlier deaths, such as with lost nodes, no longer count."""
+        return replace(self, retries_left=retries, why="", completed_before=None)
 
     def died(self, why: str, num_completed: int) -> Training:
         """The same training after one more death of its process."""
@@ -92,3 +96,10 @@ class TrainingAtWork:
     training: Training
     record: TrialRecord
     assignment: Assignment
+    epochs_before: int
+    """Epochs that were known when the worker took it."""
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether the worker has trained an epoch that none had trained before."""
+        return self.record.epochs > self.epochs_before

@@ -9,7 +9,8 @@ made by the driver, because nodes may come and go.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,8 @@ class Files:
     """The search's folder."""
     mark: str = ""
     """The session's mark, and the name of its actor; empty if every process is on the driver's node."""
+    go_on: str = "--resume"
+    """What the user does once a node is mended: "begin again" while there is nothing to resume."""
 
     @property
     def are_here(self) -> bool:
@@ -75,7 +78,7 @@ class Files:
         """Data and teachers in a place where this process can map them into memory.
 
         Raises:
-            StorageError: they must be copied to this node, which has no room for them.
+            StorageError: they must be copied to this node, which has no room for them or cannot write them.
         """
         return prepared if self.are_here else prepared.moved(self._brought)
 
@@ -88,17 +91,21 @@ class Files:
         return cast("_T", answer_of(method.remote(*arguments, **named)))
 
     def _brought(self, folder: Path) -> Path:
-        place = self.own(folder)
-        if place.exists():  # then it is complete
-            return place
-        with alone_in(place.parent, before_waiting=lambda: None):
-            if not place.exists():
-                sizes = self._ask(Disk.sizes, folder)
-                check_room_at(place, sum(sizes.values()))
-                with new_folder(place) as new:
-                    for name, size in sizes.items():
-                        self._bring(folder / name, size, new / name)
+        with self.fault_of_this_node():
+            place = self.own(folder)
+            if place.exists():  # then it is complete
+                return place
+            with alone_in(place.parent, before_waiting=lambda: None):
+                if not place.exists():
+                    self._copy(folder, place)
         return place
+
+    def _copy(self, folder: Path, place: Path) -> None:
+        sizes = self._ask(Disk.sizes, folder)
+        self.check_room_at(place, sum(sizes.values()))
+        with new_folder(place) as new:
+            for name, size in sizes.items():
+                self._bring(folder / name, size, new / name)
 
     def _bring(self, path: Path, size: int, to: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -106,25 +113,44 @@ class Files:
             for begin in range(0, size, _PART_BYTES):
                 file.write(self._ask(Disk.part, path, begin, _PART_BYTES))
 
+    def check_room_at(self, place: Path, num_bytes: int) -> None:
+        """Check that this node has room for what is to be copied.
+
+        Raises:
+            StorageError: it has not.
+        """
+        if num_bytes > (free := free_bytes(place)):
+            raise StorageError(
+                f"{tempfile.gettempdir()} of node {_this_node()} has {in_bytes(free)} free, but the prepared data need "
+                f"{in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR, and {self.go_on}."
+            )
+
+    @contextmanager
+    def fault_of_this_node(self) -> Iterator[None]:
+        """Re-raise the system's errors as this node's: no training is to blame for a disk that takes no files.
+
+        Raises:
+            StorageError: the system refused something in the block.
+        """
+        try:
+            yield
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise StorageError(
+                f"the prepared data cannot be brought to node {_this_node()} ({error.strerror or error}{where}); mend "
+                f"its disk or take it out of the cluster, and {self.go_on}."
+            ) from error
+
 
 def place_of(mark: str) -> Path:
     """The folder on a node with another disk that mirrors part of a search's folder."""
     return Path(tempfile.gettempdir(), f"distill_tune-{mark}")
 
 
-def check_room_at(place: Path, num_bytes: int) -> None:
-    """Check that this node has room for what is to be copied.
-
-    Raises:
-        StorageError: it has not.
-    """
+def _this_node() -> str:
     import ray
 
-    if num_bytes > (free := free_bytes(place)):
-        raise StorageError(
-            f"{tempfile.gettempdir()} of node {ray.util.get_node_ip_address()} has {in_bytes(free)} free, but the "
-            f"prepared data need {in_bytes(num_bytes)}; make room, or start its Ray with another TMPDIR, and --resume."
-        )
+    return str(ray.util.get_node_ip_address())
 
 
 HERE = Files()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,18 +18,18 @@ from distill_tune.tuning.cluster.disk import Disk, answer_of, disk_of_this_node
 from distill_tune.tuning.cluster.own_ray import is_own
 from distill_tune.tuning.cluster.pinning import on_node, other_nodes
 from distill_tune.tuning.cluster.places import workers_on
-from distill_tune.tuning.workers.files import MARK, Files, check_room_at, place_of
+from distill_tune.tuning.workers.files import MARK, Files, place_of
 
 _PATIENCE_S = 10.0
 """How long nodes may take to report their free space, and to remove what was copied to them."""
 
 
 @contextmanager
-def files_of(folder: Path) -> Iterator[Files]:
+def files_of(folder: Path, go_on: str = "--resume") -> Iterator[Files]:
     """The files of a folder, for the workers of a session on any node of the cluster.
 
     What killed earlier sessions copied to nodes is removed. A session holds a lock on its mark, since another search
-    may be using the same cache.
+    may be using the same cache. `go_on` is what the user does once a node is mended.
     """
     for left in folder.glob(f"{MARK}*"):
         if _is_of_a_killed_one(left):
@@ -43,7 +44,7 @@ def files_of(folder: Path) -> Iterator[Files]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         disk = disk_of_this_node(mark)
         try:
-            yield Files(folder, mark)
+            yield Files(folder, mark, go_on)
         finally:
             with suppress(ray.exceptions.RayError):  # the cluster is gone, and its nodes' disks with it
                 _forget(told)
@@ -79,12 +80,12 @@ def _remove_here(mark: str) -> None:
 
 
 def check_nodes_have_room(files: Files, prepared: Prepared, resources: ResourcesConfig) -> None:
-    """Check the nodes' free space before trials start: each trial on a full node would fail at once, one after another.
+    """Check before trials start that the nodes have free space and take files, without which no trial can train there.
 
     A node that does not answer is not waited for.
 
     Raises:
-        StorageError: a node that may train has too little.
+        StorageError: a node that may train has too little, or takes no files.
     """
     if not files.mark:
         return
@@ -109,5 +110,9 @@ def _folders_of(prepared: Prepared) -> set[Path]:
 
 
 def _check_room_here(files: Files, num_bytes: int) -> None:
-    if not files.are_here:
-        check_room_at(place_of(files.mark), num_bytes)
+    if files.are_here:
+        return
+    with files.fault_of_this_node():
+        place = place_of(files.mark)
+        files.check_room_at(place, num_bytes)
+        tempfile.TemporaryFile(dir=place.parent).close()

@@ -33,7 +33,7 @@ def train_there(recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> T
     # Ray ends the process of a GPU task, which would hold GPU memory, only if it knows of the GPU before `options`.
     once: Any = ray.remote(max_calls=1)(_train)
     train = once.options(num_cpus=cpus, num_gpus=gpus, num_returns="streaming", max_retries=0)
-    with files_of(dataset.folder.parent) as files:
+    with files_of(dataset.folder.parent, go_on="begin again") as files:
         try:
             for reference in train.remote(files, recipe, config, dataset):
                 told = answer_of(reference)

@@ -18,7 +18,7 @@ import ray
 from distill_tune.config import Space
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
-from distill_tune.errors import one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.schedulers import Judge, Scheduler
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
@@ -35,6 +35,8 @@ FAILURE = "failure"
 """Key of a result that says why a trial failed."""
 SAYS = "says"
 """Key of a result with what the user is to be told, once; empty if nothing."""
+NO_ROOM = "no_room"
+"""Key of a result that says why its node cannot have the search's files, for which no trial is to blame."""
 DIED = "its worker died too often (logs/ has what it raised, if it raised anything)"
 """The message of a trial that kept dying after `search.retries` retries."""
 STEP_S = 0.3
@@ -125,6 +127,8 @@ class Trial(TuneActor):
                 reports.append(dict(self._group.next_report()))
         except WorkersAreNotUp as error:
             return {**result, SAYS: str(error), "done": False}
+        except StorageError as error:
+            return {**result, NO_ROOM: str(error), "done": False}
         except Exception as error:  # whatever a custom loss or student raises: this trial fails, the search continues
             self._context.log(self._assignment.trial_id, error)
             end_if_spoilt(error)

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,28 @@ def test_further_terms_transforms_and_members_of_an_ensemble_count_too(write: Wr
 
 def test_a_trial_loads_students_and_losses_of_ones_own(space: Space) -> None:
     assert loaded_by_trials(space) == ["own_loss:Mine", "own_net:net"]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "loaded"),
+    [
+        ({"source": "train", "family": "own_net:net"}, ["own_net:net"]),
+        ({"source": "torch", "path": "net.pt", "torch": {"factory": "own_net:net"}}, ["own_net:net"]),
+        ({"source": "keras", "path": "net.h5", "keras": {"custom_objects": {"Net": "own_net:net"}}}, ["own_net:net"]),
+        ({"source": "train", "family": "mlp"}, []),
+    ],
+    ids=lambda given: given["source"] if isinstance(given, dict) else "",
+)
+@pytest.mark.parametrize("is_member", [False, True])
+def test_a_trial_loads_what_a_live_teacher_is_made_of_and_nothing_of_a_cached_one(
+    write: Write, teacher: dict[str, Any], loaded: list[str], is_member: bool
+) -> None:
+    """Else each trial on a node that lacks it would kill its process."""
+    if is_member:
+        teacher = {"source": "ensemble", "ensemble": {"members": {"one": teacher}}}
+
+    def of(mode: str) -> list[str]:
+        tables = {"data": {"source": "digits"}, "student": {"family": "mlp"}, "teacher": {**teacher, "mode": mode}}
+        return loaded_by_trials(Space.parse(tables))
+
+    assert (of("cached"), of("live")) == ([], loaded)

@@ -290,6 +290,21 @@ def test_a_full_disk_ends_the_search_and_what_is_there_goes_on_when_there_is_roo
     assert Session(tmp_path).run() == undisturbed[1]
 
 
+def test_a_node_without_room_ends_the_search_and_its_trial_goes_on_when_there_is_room(
+    undisturbed: Whole, tmp_path: Path
+) -> None:
+    session = Session(tmp_path)
+    first = session.conductor.propose()
+    assert first is not None
+    session.conductor.out_of_room("node B has no room")
+    session.conductor.ended(first.trial_id, None)
+    session.conductor.end_the_rest()
+    session.logbook.release()
+    assert session.conductor.is_over
+    assert History.of(tmp_path).records[first.trial_id].status is Status.RUNNING
+    assert Session(tmp_path).run() == undisturbed[1]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, on which every write fails")
 def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
     whole: Callable[..., Whole], tmp_path: Path

@@ -92,3 +92,11 @@ def test_whose_fault_deaths_are_is_seen_by_how_others_fare(winner: Candidate) ->
     assert dead.is_to_blame(3, is_again=True), "else the confirmation could never be finished"
     assert not dead.is_to_blame(0, is_again=True)
     assert not Training(winner, 1000, retries_left=0).is_to_blame(9, is_again=True), "its process has not died"
+
+
+def test_deaths_before_a_new_epoch_are_no_reason_to_give_a_training_up(winner: Candidate) -> None:
+    dead = Training(winner, 1000, retries_left=1).died("the node was lost", 3).died("the node was lost", 3)
+    assert not dead.may_begin_again
+    again = dead.begun_anew(1)
+    assert again == Training(winner, 1000, retries_left=1)
+    assert not again.died("the node was lost", 4).died("the node was lost", 4).is_to_blame(4, is_again=False)

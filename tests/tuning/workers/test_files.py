@@ -17,7 +17,7 @@ from distill_tune.tuning.cluster.disk import Disk, disk_of_this_node
 from distill_tune.tuning.workers import files as files_module
 from distill_tune.tuning.workers import files_on_nodes
 from distill_tune.tuning.workers.files import HERE, Files
-from distill_tune.tuning.workers.files_on_nodes import _remove_here, check_nodes_have_room, files_of
+from distill_tune.tuning.workers.files_on_nodes import _check_room_here, _remove_here, check_nodes_have_room, files_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120), pytest.mark.usefixtures("a_ray")]
 
@@ -116,6 +116,51 @@ def test_a_node_without_room_for_what_was_prepared_is_named(
     monkeypatch.setattr(files_module, "free_bytes", lambda folder: 11)
     with pytest.raises(StorageError, match=r"of_the_node of node \S+ has 11 bytes free, but the prepared data need 12"):
         away.brought(prepared)
+
+
+def test_a_node_whose_disk_takes_no_files_is_named_and_no_training_is_to_blame(
+    away: Files, prepared: Prepared, disk: str
+) -> None:
+    in_the_way = Path(tempfile.gettempdir(), f"distill_tune-{disk}")
+    in_the_way.write_text("a file in the place of the folder")
+    said = (
+        rf"^the prepared data cannot be brought to node \S+ \(.+: {in_the_way}\S*\); mend its disk or take it out of "
+    )
+    with pytest.raises(StorageError, match=said + r"the cluster, and --resume\.$"):
+        away.brought(prepared)
+    in_the_way.unlink()
+
+
+def test_a_node_without_any_folder_for_temporary_files_is_named_too(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    said = r"to node \S+ \(No usable temporary directory found in \['/tmp', '/var/tmp'\]\); mend its disk"
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "gettempdir", nowhere)
+        for asked in (lambda: away.brought(prepared), lambda: _check_room_here(away, 1)):
+            with pytest.raises(StorageError, match=said):
+                asked()
+
+
+def test_a_node_that_has_room_but_takes_no_files_is_named_before_anything_is_brought(
+    away: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _check_room_here(away, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(StorageError, match=r"to node \S+ \(No such file or directory: .*gone.*\); mend its disk"):
+            _check_room_here(away, 1)
+
+
+def test_before_there_is_a_result_nobody_is_told_to_resume_it(
+    away: Files, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "free_bytes", lambda folder: 11)
+    with pytest.raises(StorageError, match=r"start its Ray with another TMPDIR, and begin again\.$"):
+        Files(away.folder, away.mark, go_on="begin again").brought(prepared)
 
 
 @pytest.fixture

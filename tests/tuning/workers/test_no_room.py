@@ -1,5 +1,6 @@
 """A node without room for its files is no fault of a training; tested without Ray, on one rank."""
 
+import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +16,13 @@ import torch
 from distill_tune.config import Space
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
+from distill_tune.tuning.running.lane_desk import Turn
+from distill_tune.tuning.running.lane_host import LANES, LaneHost
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers import ray_train_group
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.files import Files
+from distill_tune.tuning.workers.trial import NO_ROOM, REPORTS, Trial, TrialContext
 
 
 class NoRoom(Files):
@@ -28,9 +32,12 @@ class NoRoom(Files):
         raise StorageError("/tmp of node B has 1 MB free; make room")
 
 
+VALUES = {"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01}
+
+
 @pytest.fixture
 def assignment(small_space: Space, tmp_path: Path) -> Assignment:
-    config = small_space.at({"student.mlp.widths": [12], "loss.temperature": 3.0, "optim.learning_rate": 0.01})
+    config = small_space.at(VALUES)
     return Assignment("0000", config, 7, Prepared(tmp_path, None), files=NoRoom())
 
 
@@ -86,3 +93,26 @@ def test_a_run_of_a_confirmation_for_which_there_is_no_room_is_no_outcome(
     worker = ConfirmationWorker(small_space.config.resources, tmp_path, "w", 1, lanes, assignment.files)
     with pytest.raises(StorageError, match=r"^/tmp of node B has 1 MB free; make room$"):
         list(worker.train([assignment, replace(assignment, trial_id="0001")][:lanes]))
+
+
+@pytest.fixture
+def context(small_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrialContext:
+    """Of a search at such a node, whose processes are this one."""
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(ray, "get", lambda answer: answer)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_actor_id=lambda: "an actor"))
+    return TrialContext(small_space, Prepared(tmp_path, None), tmp_path, NoRoom(), lanes=2)
+
+
+def test_a_trial_for_which_there_is_no_room_says_so_and_has_not_failed(context: TrialContext) -> None:
+    trial = Trial({"trial": "0000", "values": json.dumps(VALUES), "epochs": 0}, context)
+    assert trial.train() == {REPORTS: [], NO_ROOM: "/tmp of node B has 1 MB free; make room", "done": False}
+
+
+def test_a_place_with_lanes_for_which_there_is_no_room_says_so_and_none_of_them_has_failed(
+    context: TrialContext,
+) -> None:
+    turn = Turn({name: json.dumps(VALUES) for name in ("0000", "0001")}, ["0000", "0001"])
+    desk = SimpleNamespace(take=SimpleNamespace(remote=lambda place, is_new: turn))
+    host = LaneHost({"place": 0}, context, desk)
+    assert host.train() == {LANES: [], NO_ROOM: "/tmp of node B has 1 MB free; make room"}
