@@ -123,8 +123,8 @@ def _is_watched() -> bool:
 def _of_memory(error: BaseException) -> str:
     """A message for a GPU that is short of memory outside of trials: while the teacher runs, or something is timed."""
     return (
-        f"the GPU has too little free memory ({one_line(error)}); lower optim.batch_size (of a teacher that is trained "
-        "here: teacher.train.batch_size), raise resources.gpus_per_worker so that fewer trials share the GPU, or end "
+        f"the GPU has too little free memory ({one_line(error)}); lower optim.batch_size (or teacher.train.batch_size "
+        "if the teacher is being trained), raise resources.gpus_per_worker so that fewer trials share the GPU, or end "
         "other programs that use it."
     )
 

@@ -20,8 +20,9 @@ def losses_in(space: Space) -> list[tuple[str, Any]]:
     found = list[tuple[str, Any]]()
     for name in dict.fromkeys([*space.kinds, *space.added]):
         kind, fixed = LOSSES.get(name), space.config.loss.tables.get(name, {})
-        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in kind.decisive_options}
-        for values in product(*(_looked_at(each, key in kind.weights) for key, each in ranges.items())):
+        decisive, weights = {*kind.decisive_options, *kind.naming_weights}, {*kind.weights, *kind.naming_weights}
+        ranges = {p[2]: r for p, r in space.ranges.items() if p[:2] == ("loss", name) and p[2] in decisive}
+        for values in product(*(_looked_at(each, key in weights) for key, each in ranges.items())):
             loss = _built(kind, {**fixed, **dict(zip(ranges, values, strict=True))})
             found += [] if loss is None else [(name, loss)]
     return found

@@ -53,7 +53,7 @@ def _refusal(space: Space, kind: str, loss: Any, of: str) -> BrokenRule:
     return BrokenRule(
         path,
         f"must be below 1 with kind = {kind!r}, which does not say which class {of}is which{where}, but got {got}.",
-        cure=f"Write 0.9 in place of 1,{mend} or add a term that does, such as loss.also.soft_targets = 1.0.",
+        cure=f"Write 0.9 in place of 1,{mend} or add a term that says it, such as loss.also.soft_targets = 1.0.",
     )
 
 

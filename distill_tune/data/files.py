@@ -94,10 +94,10 @@ def check_is_no_uri(path: str | Path, what: str) -> None:
     Raises:
         DataError: it is a URI.
     """
-    if "://" in str(path):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):  # a Path has one slash left; a drive is one letter
         raise DataError(
-            f"{path!s:.200}: must be {what} on a disk, but is a URI; copy it to where the search runs (of a "
-            "submitted one, the head), and name its path there."
+            f"{path!s:.200}: must be {what} on a disk, but is a URI; copy it to where the search runs (for a "
+            "submitted search, the head node), and name its path there."
         )
 
 

@@ -58,7 +58,7 @@ def _over_fewer(found: dict[str, Any], summary: dict[str, Any]) -> str:
     """The number of shared seeds, if it is not the winner's."""
     of_winner = summary["best"]["test"]["accuracy"]["seeds"]
     shared = found.get("seeds", of_winner)
-    return "" if shared == of_winner else f", over the {shared} seeds that both finished"
+    return "" if shared == of_winner else f", over the {shared} seeds in which both finished"
 
 
 def evidence_sentences(summary: dict[str, Any]) -> list[str]:

@@ -60,7 +60,7 @@ class NetworkTeacher(Teacher):
             return list(range(len(data_spec.classes)))
         lacking, further = Counter(data_spec.classes) - Counter(theirs), Counter(theirs) - Counter(data_spec.classes)
         if lacking or further:
-            wrong = {"lacks": lacking, "names besides": further}
+            wrong = {"lacks": lacking, "also names": further}
             told = [f"{verb} {named_apart(list(names.elements()))}" for verb, names in wrong.items() if names]
             raise TeacherError(
                 f"{self.table}.classes: must name each of the data's {len(data_spec.classes)} classes "

@@ -46,8 +46,8 @@ def _last_layer(module: nn.Module, inputs: Tensor) -> nn.Linear | None:
 
 
 def _is_plain(layer: nn.Linear, module: nn.Module) -> bool:
-    """Whether its rows are those of its weight and bias, which no other layer uses."""
+    """Whether its rows are those of its weight and bias alone, which no other layer uses."""
     own = dict(layer.named_parameters())
     all_of_them = module.named_parameters(remove_duplicate=False)
     uses = sum(any(each is mine for mine in own.values()) for _, each in all_of_them)
-    return own.keys() <= {"weight", "bias"} and uses == len(own)
+    return type(layer) is nn.Linear and own.keys() <= {"weight", "bias"} and uses == len(own)

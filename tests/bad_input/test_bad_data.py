@@ -49,7 +49,10 @@ def test_a_path_that_no_file_can_have(refuse: Refuse, source: str, path: str) ->
 def test_data_in_an_object_store(refuse: Refuse, source: str) -> None:
     said = refuse(f"data.source={source}", "data.path=s3://bucket/data.csv")
     assert "s3://bucket/data.csv: must be " in said
-    assert " on a disk, but is a URI; copy it to where the search runs (of a submitted one, the head), and name" in said
+    assert (
+        " on a disk, but is a URI; copy it to where the search runs (for a submitted search, the head node), and name"
+        in said
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -101,7 +101,7 @@ def test_an_edited_data_source_of_ones_own_is_refused_until_it_is_as_it_was(
     begun = begin("data.source=own_data:Mine")
     write_source(f"{OWN_DATA}# edited\n")
     said = refuse(arguments=("--resume",))
-    assert "than its [data] names now, or with another version of 'own_data:Mine' or of what it imports (finger" in said
+    assert "than its [data] names now, or with another version of 'own_data:Mine', of what it imports, or of " in said
     write_source(OWN_DATA)
     assert taken_up(begun, "command", None).notes == ()
 

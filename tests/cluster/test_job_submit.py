@@ -193,6 +193,8 @@ def test_a_job_that_is_stopped_has_more_than_rays_three_seconds_to_end_in_order(
     for _ in range(60):
         if "is up" in head.run(BIN / "ray", "job", "logs", job[0]).stdout:
             break
+    else:
+        pytest.fail("the job has not begun")
     head.run(BIN / "ray", "job", "stop", job[0])
     said = head.run(BIN / "ray", "job", "logs", job[0]).stdout
     assert "has ended" in said, said

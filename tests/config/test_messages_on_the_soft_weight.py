@@ -8,7 +8,7 @@ from refusals import cases, check, parse, refused
 from distill_tune.distillation.losses import Loss
 from distill_tune.registry import LOSSES
 
-SAYS_IT = "Write 0.9 in place of 1, or add a term that does, such as loss.also.soft_targets = 1.0."
+SAYS_IT = "Write 0.9 in place of 1, or add a term that says it, such as loss.also.soft_targets = 1.0."
 GIVE = SAYS_IT.replace("1, or", "1, give {} a value above 0, or")
 
 
@@ -92,7 +92,6 @@ class Parted(Mute):
 
     names_classes: ClassVar[bool] = True
     naming_weights: ClassVar[tuple[str, ...]] = ("each",)
-    decisive_options: ClassVar[tuple[str, ...]] = ("each",)
     each: float = 1.0
 
 
@@ -100,12 +99,25 @@ MUTE, PARTED = (f"'test_messages_on_the_soft_weight:{name}'" for name in ("Mute"
 
 
 @pytest.mark.parametrize(
-    "loss", [f"kind = {MUTE}", f"kind = {PARTED}, {PARTED} = {{ each = 0.0 }}", f"kind = 'sp', also = {{ {MUTE} = 1 }}"]
+    "loss",
+    [
+        f"kind = {MUTE}",
+        f"kind = {PARTED}, {PARTED} = {{ each = 0.0 }}",
+        f"kind = {PARTED}, {PARTED} = {{ each = {{ choice = [1.0, 0.0] }} }}",
+        f"kind = 'sp', also = {{ {MUTE} = 1 }}",
+    ],
 )
 def test_a_loss_of_ones_own_that_does_not_say_so_cannot_have_all_the_weight_either(loss: str) -> None:
     assert "which does not say which class is which" in refused(f"loss = {{ soft_weight = 1, {loss} }}")
 
 
-@pytest.mark.parametrize("loss", [f"kind = {PARTED}", f"kind = {MUTE}, also = {{ {PARTED} = 1 }}"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        f"kind = {PARTED}",
+        f"kind = {PARTED}, {PARTED} = {{ each = {{ uniform = [0.0, 1.0] }} }}",
+        f"kind = {MUTE}, also = {{ {PARTED} = 1 }}",
+    ],
+)
 def test_a_loss_of_ones_own_that_says_so_can_have_all_the_weight(loss: str) -> None:
     parse(f"loss = {{ soft_weight = 1, {loss} }}")

@@ -88,7 +88,7 @@ def test_baselines_that_are_one_training_are_one_comparison() -> None:
 
 def test_a_comparison_over_fewer_seeds_than_the_winners_says_so() -> None:
     one, other = verdict_sentences(summary({**TWO, "no_teacher": verdict() | {"seeds": 4}}))
-    assert one.endswith("(95 % interval +0.03 to +1.75, over the 4 seeds that both finished).")
+    assert one.endswith("(95 % interval +0.03 to +1.75, over the 4 seeds in which both finished).")
     assert other.endswith("(95 % interval +0.03 to +1.75).")
 
 

@@ -42,6 +42,22 @@ def tied() -> nn.Module:
     return nn.Sequential(nn.Linear(7, 3), inner, nn.ReLU(), inner)
 
 
+class Scaled(nn.Linear):
+    """Has something for each class that is no parameter."""
+
+    def __init__(self, *sizes: int):
+        super().__init__(*sizes)
+        self.register_buffer("scale", torch.tensor([1.0, 2.0, 3.0]))
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) * self.get_buffer("scale")
+
+
+def scaled() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(Scaled(7, 3))
+
+
 def ends_in_log_softmax() -> nn.Module:
     return network(nn.LogSoftmax(1))
 
@@ -84,6 +100,7 @@ SECTIONS: dict[str, tuple[Callable[[Path], Section], DataSpec]] = {
     "torch": (of_torch, ROWS),
     "torch that ends in a log-softmax": (lambda folder: of_torch(folder, "ends_in_log_softmax"), ROWS),
     "torch with a tied layer": (lambda folder: of_torch(folder, "tied"), ROWS),
+    "torch with a last layer of its own kind": (lambda folder: of_torch(folder, "scaled"), ROWS),
     "onnx": (of_onnx, ROWS),
     "keras": (of_keras, ROWS),
     "timm": (of_timm, replace(IMAGES, input_shape=(2, 32, 32))),
@@ -107,8 +124,8 @@ def test_logits_in_an_order_that_is_given_are_put_in_the_datas(tmp_path: Path, n
     ("classes", "told"),
     [
         (["a", "b"], "but lacks c."),
-        (["a", "b", "d"], "but lacks c and names besides d."),
-        (["a", "b", "c", "b"], "but names besides b."),
+        (["a", "b", "d"], "but lacks c and also names d."),
+        (["a", "b", "c", "b"], "but also names b."),
         ([], "but lacks a, b, c."),
     ],
 )

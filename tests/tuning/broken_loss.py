@@ -1,5 +1,6 @@
 """Custom losses that fail, for the tests of what happens then."""
 
+import gc
 import os
 import signal
 import sys
@@ -78,6 +79,19 @@ class ShortForAWhile(Loss):
     def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         if Path(os.environ["SHORT_WHILE"]).exists():
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return (student_logits - teacher_logits).square().mean()
+
+
+class ShortBesideOthers(Loss):
+    """No trial of a training process finds memory on the GPU while another is there."""
+
+    def model_post_init(self, context: Any) -> None:
+        if Path(sys.argv[0]).name == "default_worker.py":
+            lanes = [each for each in gc.get_objects() if type(each).__name__ == "Lanes"]
+            if any(len(each) for each in lanes):
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    def soft(self, student_logits: Any, teacher_logits: Any, temperature: float) -> Any:
         return (student_logits - teacher_logits).square().mean()
 
 

@@ -138,7 +138,7 @@ def _features(
     try:
         for index in torch.arange(samples).split(at_a_time(teacher.module, views.sample_shape)):
             shown = in_parts(partial(_shown, tap, teacher.module), views.take(index, view, where).inputs)
-            parts = [np.concatenate(layer) for layer in zip(*shown, strict=True)]
+            parts = [layer[0] if len(layer) == 1 else np.concatenate(layer) for layer in zip(*shown, strict=True)]
             found = found or [np.empty((samples, *part.shape[1:]), part.dtype) for part in parts]
             found = [_filled(whole, index.numpy(), part) for whole, part in zip(found, parts, strict=True)]
             seen(len(index))

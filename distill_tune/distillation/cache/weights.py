@@ -147,7 +147,7 @@ def check_fits(config: Config, input_shape: tuple[int, ...], classes: int, teach
     if (found := difference(ours.eval(), teacher, samples)) > CLOSE:
         raise TeacherError(
             f"teacher.family: the teacher's weights fit {whose}, but its logits differ from the teacher's by "
-            f"{found:.2g}, as with another activation or stride; set both to what the teacher is."
+            f"{found:.2g}, as with another activation, stride or order of classes; set both to what the teacher is."
         )
 
 

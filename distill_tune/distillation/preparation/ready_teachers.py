@@ -59,7 +59,7 @@ def ready_member(
     config, say = space.config, say_of_member(name, say)
     kept = folder_for(folder / "what is kept there")  # a custom source may write to it before we do
     with kept, said_of_member(name):
-        teacher = _ready_teacher(member, config, dataset, folder, say, work)
+        teacher = _ready_teacher(member, config, dataset, folder, say, work.of_source(member.source))
         if teacher.module is not None and not name:
             check_teachers_weights(space, Shapes.of(dataset), teacher.module)
             leave_weights(folder, space, teacher.module)

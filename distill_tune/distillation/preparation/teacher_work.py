@@ -14,11 +14,15 @@ from distill_tune.data import Dataset
 from distill_tune.distillation.cache.labelling import Runner
 from distill_tune.distillation.preparation.teacher_training import Recipe, train_teacher
 from distill_tune.errors import TeacherError
-from distill_tune.teachers import Say, Teacher, Trained
+from distill_tune.teachers import Say, Trained
 
 
 class TeacherWork:
     """Does all work in this process."""
+
+    def of_source(self, source: str) -> TeacherWork:
+        """The work for a teacher of this source."""
+        return self
 
     def train(self, recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
         """As `train_teacher`."""
@@ -39,15 +43,16 @@ class OnlyKept(TeacherWork):
     cache: Path
     """Where the teacher must be."""
 
+    def of_source(self, source: str) -> TeacherWork:
+        """A source of one's own need not keep what it trains, so it trains in each session."""
+        return self if source == "train" else self.work
+
     def train(self, recipe: Recipe, config: Config, dataset: Dataset, say: Say) -> Trained:
-        """Refuse, unless the teacher is of a source of one's own, which need not keep what it trains.
+        """Refuse.
 
         Raises:
             TeacherError: the teacher is missing or damaged.
         """
-        sections = [config.teacher, *Teacher.of(config.teacher).member_configs().values()]
-        if "train" not in {section.source for section in sections}:
-            return self.work.train(recipe, config, dataset, say)
         raise TeacherError(
             f"{self.cache}: the teacher that the trials of this search have learned from is missing or damaged there; "
             "put the folder back as it was, or begin a new search."

@@ -35,7 +35,7 @@ def _of_the_sampler(search: SearchConfig) -> Iterator[str]:
     if search.trials <= sampler.num_at_random and not learns_at_once:
         sooner = ", or use 'tpe'" if SAMPLERS.get("tpe")().startup_trials < search.trials else ""
         yield (
-            f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so that a "
+            f"search.sampler = {search.sampler!r} draws its first {sampler.num_at_random} trials at random, so a "
             f"search of {search.trials} learns nothing; raise search.trials{sooner}"
         )
 
@@ -48,7 +48,7 @@ def _of_repeated_trials(space: Space) -> Iterator[str]:
     if (combinations := num_combinations(space)) < search.trials:
         many = "one combination" if combinations == 1 else f"at most {combinations:,.0f} combinations"
         yield (
-            f"search.trials = {search.trials}, but this space has {many} of values, so that trials repeat each other; "
+            f"search.trials = {search.trials}, but this space has {many} of values, so trials will repeat each other; "
             "use search.sampler = 'grid', which tries each once, or lower search.trials"
         )
 

@@ -20,7 +20,7 @@ from distill_tune.errors import CacheError, ConfigError
 from distill_tune.export.result_folder import BASELINE, SEARCH_TOML, SUMMARY
 from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.logbook import LOGBOOK
-from distill_tune.tuning.state.records import Report, Status, TrialRecord, sign_of, tie_break_of
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, as_they_came, sign_of, tie_break_of
 
 _SHARES = ("accuracy", "agreement")
 _WITH_A_VERDICT = (
@@ -184,8 +184,7 @@ class Result:
 
     def _in_turn(self) -> list[tuple[TrialRecord, Report]]:
         """Every epoch of every trial, in the order in which their reports reached the driver."""
-        every = [(trial, report) for trial in self.trials for report in trial.reports]
-        return sorted(every, key=lambda each: each[0].heard_s[int(each[1]["epoch"])])
+        return as_they_came(self.trials)
 
 
 def told_apart(results: Sequence[Result]) -> list[str]:
@@ -236,6 +235,6 @@ def _still_true(summary: dict[str, Any], history: History) -> dict[str, Any]:
 def _let_rest(*histories: History) -> None:
     """Mark running trials as interrupted: no search is running, but a trial to be resumed has no end in the logbook."""
     for history in histories:
-        for record in history.records.values():
+        for record in (*history.records.values(), *history.given_up.values()):
             if record.status is Status.RUNNING:
                 record.status = Status.INTERRUPTED

@@ -63,6 +63,10 @@ class LaneDesk:
         self._at_work[place] = due
         return Turn(hand, due, given_up)
 
+    def waits(self, place: int) -> None:
+        """A host waits for memory, so nothing was trained that would clear a suspect."""
+        self._at_work.pop(place, None)
+
     def had_no_room(self, place: int) -> None:
         """A host's GPU had no room for all that it was to train: each is tried alone, which is held against none."""
         self._crowded.update(before := self._at_work.pop(place, []))

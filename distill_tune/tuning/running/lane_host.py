@@ -46,7 +46,7 @@ class LaneHost(TuneActor):
         """Train the trials that are due until one of them needs a decision, or for about `_STEP_S`."""
         try:
             turn, told = self._step()
-            return {LANES: told, SAYS: self._wait_for_room(turn) if self._is_short else ""}
+            return {LANES: told, SAYS: self._wait_for_room(turn, told) if self._is_short else ""}
         except StorageError as error:
             return {NO_ROOM: str(error), LANES: []}
         except Exception as error:  # such as while splitting up lanes
@@ -67,9 +67,10 @@ class LaneHost(TuneActor):
         return turn, list(told.values())
 
     def _take_up(self, turn: Turn, told: dict[str, News]) -> None:
-        """Drop trials that are no longer in hand, and start new ones."""
+        """Drop trials that are no longer in hand or, if only one is due, would take memory from it; start new ones."""
+        stay = turn.due if len(turn.due) == 1 else set(turn.hand) - set(turn.given_up)
         for trial in self._group.trials:
-            if trial not in turn.hand or trial in turn.given_up:
+            if trial not in stay:
                 self._group.leave(trial)
         for trial in turn.due:
             if trial not in self._group.trials:
@@ -92,9 +93,11 @@ class LaneHost(TuneActor):
             end_if_spoilt(found)  # the desk knows which trials were running
             told[trial] = News(trial, reports, one_line(found))
 
-    def _wait_for_room(self, turn: Turn) -> str:
-        """Wait for other programs to leave the GPU; or, if they take none of it, have trials train one at a time."""
-        if len(turn.due) == 1 or self._gpu.is_worth_waiting_for():
+    def _wait_for_room(self, turn: Turn, told: list[News]) -> str:
+        """Wait for other programs to leave the GPU; or, if some trials have room, have trials train one at a time."""
+        have_room = any(news.reports for news in told)
+        if len(turn.due) == 1 or (not have_room and self._gpu.is_worth_waiting_for()):
+            ray.get(self._desk.waits.remote(self._place))
             return self._gpu.waited_for()
         ray.get(self._desk.had_no_room.remote(self._place))
         return f"a GPU has no memory for {len(turn.due)} trials at a time, so they are tried one by one"

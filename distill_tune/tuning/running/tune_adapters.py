@@ -143,7 +143,8 @@ class ConductedScheduler(FIFOScheduler):
         self._waiting.discard(trial.trial_id)
         if reports := result.get(REPORTS, []):
             return self._judged(trial, reports)
-        self._waiting.add(trial.trial_id)
+        if not result.get(SAYS):  # else it has its place, and the user is told what it waits for
+            self._waiting.add(trial.trial_id)
         return self._conductor.budget.ended_by is None
 
     def _judged(self, trial: TuneTrial, reports: list[Report]) -> bool:

@@ -67,7 +67,11 @@ class Origin:
 
         if (now := fingerprint_of(space.config.data)) != self.data:
             source = space.config.data.source
-            code = f", or with another version of {source!r} or of what it imports" if ":" in source else ""
+            code = (
+                f", or with another version of {source!r}, of what it imports, or of distill_tune"
+                if ":" in source
+                else ""
+            )
             raise DataError(
                 f"{option}: {folder.name} was begun with other data than its [data] names now{code} "
                 f"(fingerprint {self.data}, now {now}); put back what was there, or begin a new search."

@@ -63,7 +63,7 @@ class ConfirmationPool:
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
         """All workers; those that were up, with their groups, when last heard of; those waiting for a training."""
-        self._up_s = time.monotonic()
+        self._up_s, self._is_occupied = time.monotonic(), False
         self._met = list[Training]()
         """Trainings requested by any call, without duplicates."""
         self._left, self._why = list[Training](), "no worker could be kept running"
@@ -173,6 +173,11 @@ class ConfirmationPool:
                 self._up_s = math.inf
                 self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
 
+    def _say_of_occupied_gpus(self) -> None:
+        if not self._is_occupied:
+            self._is_occupied = True
+            self._say("the confirmation waits for memory of a GPU that other programs occupy")
+
     def _lost(self, worker: Any) -> None:
         """Note that a worker, or its group, is down; if that lasts long, what it waits for is reported."""
         if worker in self._up:
@@ -240,6 +245,8 @@ class ConfirmationPool:
             trial_id, reports, failure = ray.get(reference)
             if reports or failure is not None:
                 self._up.add(worker)
+            elif self._resources.workers_per_trial == 1:  # its one process is up
+                self._say_of_occupied_gpus()
             else:
                 self._make_room_for(worker)
             self._runs.hear(at_work[trial_id], reports)

@@ -15,6 +15,7 @@ from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
 from distill_tune.tuning.workers.files import Files
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.lane_group import LaneGroup
+from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 
@@ -27,6 +28,7 @@ class ConfirmationWorker:
             make_group(resources, folder, name, retries, files) if lanes == 1 else LaneGroup(resources)
         )
         self._group.start()
+        self._gpu = OccupiedGpu(resources)
 
     def train(self, assignments: list[Assignment]) -> Iterator[News]:
         """Train all to the end; yields the news of each after each epoch.
@@ -73,15 +75,18 @@ class ConfirmationWorker:
         crowded = yield from self._together(group, assignments)
         for assignment in assignments:
             if assignment.trial_id in crowded:
-                yield from self._together(group, [assignment])
+                while (yield from self._together(group, [assignment])):
+                    yield News(assignment.trial_id, [])  # the caller may want to end the search
+                    self._gpu.waited_for()
 
     def _together(self, group: LaneGroup, assignments: list[Assignment]) -> Generator[News, None, set[str]]:
-        """Train at the same time; returns those for which a GPU had no memory, unless there is only one."""
+        """Train at the same time; returns those for which a GPU had no memory but may have later, or for one alone."""
         crowded = set[str]()
         for trial, found in self._outcomes(group, assignments):
             if not isinstance(found, Exception):
+                self._gpu.reached(trial, found[-1]["epoch"])
                 yield News(trial, found)
-            elif len(assignments) > 1 and is_short_of_memory(found):
+            elif is_short_of_memory(found) and (len(assignments) > 1 or self._gpu.is_worth_waiting_for()):
                 crowded.add(trial)
             else:
                 yield self._failed(trial, found)

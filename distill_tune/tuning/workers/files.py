@@ -101,7 +101,7 @@ class Files:
         return place
 
     def _copy(self, folder: Path, place: Path) -> None:
-        sizes = self._ask(Disk.sizes, folder)
+        sizes = self._of_drivers(Disk.sizes, folder)
         self.check_room_at(place, sum(sizes.values()))
         with new_folder(place) as new:
             for name, size in sizes.items():
@@ -111,7 +111,17 @@ class Files:
         to.parent.mkdir(parents=True, exist_ok=True)
         with to.open("wb") as file:
             for begin in range(0, size, _PART_BYTES):
-                file.write(self._ask(Disk.part, path, begin, _PART_BYTES))
+                file.write(self._of_drivers(Disk.part, path, begin, _PART_BYTES))
+
+    def _of_drivers(self, what: Callable[Concatenate[Disk, _P], _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """As `_ask`; what the driver's disk refuses is no fault of this node's."""
+        try:
+            return self._ask(what, *arguments, **named)
+        except OSError as error:
+            raise StorageError(
+                f"{error.filename or 'the prepared data'}: cannot be read on the driver's node "
+                f"({error.strerror or error}); put it back or mend the disk, and {self.go_on}."
+            ) from error
 
     def check_room_at(self, place: Path, num_bytes: int) -> None:
         """Check that this node has room for what is to be copied.

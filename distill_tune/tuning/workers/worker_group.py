@@ -59,7 +59,7 @@ class InProcessGroup(WorkerGroup):
     """One worker: this process."""
 
     def __init__(self, resources: ResourcesConfig):
-        self._resources, self._gpu = resources, OccupiedGpu(resources)
+        self._resources = resources
         self._assignment: Assignment | None = None
         self._reports: Generator[Report, None, None] | None = None
 
@@ -70,6 +70,7 @@ class InProcessGroup(WorkerGroup):
     def assign(self, assignment: Assignment) -> None:
         """Switch to the assignment; its files are opened, and errors in them raised, with the first report."""
         self.shutdown()
+        self._gpu = OccupiedGpu(self._resources)
         self._assignment, self._reports = assignment, self._training(assignment)
 
     def _training(self, assignment: Assignment) -> Generator[Report, None, None]:

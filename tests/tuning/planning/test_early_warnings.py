@@ -9,7 +9,7 @@ from distill_tune.tuning.planning.early_warnings import early_warnings
 
 FIXED: dict[str, Any] = {"loss": {"temperature": 4.0}, "optim": {"learning_rate": 0.01, "precision": "float32"}}
 """Leaves the widths of the student, of which there are three."""
-SO = "so that trials repeat each other; use search.sampler = 'grid', which tries each once, or lower search.trials"
+SO = "so trials will repeat each other; use search.sampler = 'grid', which tries each once, or lower search.trials"
 
 
 def test_a_search_of_more_trials_than_combinations_is_warned_of_and_not_refused(preparation: Any) -> None:

@@ -85,3 +85,12 @@ def test_after_a_lack_of_memory_each_is_tried_alone_and_after_a_second_stays_alo
         for _ in range(3):
             turn = place.take(0, is_new=False)
             assert (turn.due, turn.given_up) == (left[:1], [])
+
+
+def test_a_suspect_that_has_only_waited_for_memory_is_not_cleared() -> None:
+    place = desk(1)
+    place.take(0, is_new=True)
+    assert place.take(0, is_new=True).due == ["0000"]
+    place.waits(0)
+    assert place.take(0, is_new=False).due == ["0000"]
+    assert place.take(0, is_new=False).due == ["0001"]

@@ -113,3 +113,14 @@ def test_a_trial_for_which_a_gpu_has_no_memory_beside_others_is_tried_alone(tmp_
         (Status.COMPLETED, 9)
     ] * 3
     assert told == ["a GPU has no memory for 3 trials at a time, so they are tried one by one"]
+
+
+def test_a_trial_that_is_tried_alone_has_the_memory_of_those_that_wait(tmp_path: Path, preparation: Any) -> None:
+    loss = {"kind": "broken_loss:ShortBesideOthers"}
+    conductor, context = searched(  # so many epochs that the first is still there when the second is due
+        tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=600
+    )
+    run_search(conductor, context)
+    assert [(record.status, record.epochs) for record in conductor.ledger.records.values()] == [
+        (Status.COMPLETED, 600)
+    ] * 3

@@ -114,5 +114,8 @@ def test_a_source_of_ones_own_may_train_in_each_session(tmp_path: Path) -> None:
         def train(self, *asked: Any) -> Any:
             return "trained"
 
-    config = run_space(teacher={"source": "test_kept_teachers:Own"}).config
-    assert OnlyKept(Noting(), tmp_path).train({}, config, None, print) == "trained"  # type: ignore[arg-type,comparison-overlap]
+    work, config = OnlyKept(Noting(), tmp_path), run_space().config
+    asked: Any = ({}, config, None, print)
+    assert work.of_source("test_kept_teachers:Own").train(*asked) == "trained"
+    with pytest.raises(TeacherError, match="missing or damaged"):
+        work.of_source("train").train(*asked)
