@@ -186,4 +186,4 @@ def test_the_warning_of_a_useless_teacher_names_the_key_of_the_order(tmp_path: P
     prepare(run_space(tables), tmp_path / "cache", said.append)
     (warning,) = (line for line in said if line.startswith("warning: "))
     key = "teacher.ensemble.members.old.torch.classes" if is_member else "teacher.torch.classes"
-    assert warning.endswith(f"and the order of its classes (0, 1, 2, 3; {key} gives another)")
+    assert warning.endswith(f"and the order of its classes (0, 1, 2, 3; if the teacher has another, name it in {key})")

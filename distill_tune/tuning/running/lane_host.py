@@ -100,7 +100,7 @@ class LaneHost(TuneActor):
             ray.get(self._desk.waits.remote(self._place))
             return self._gpu.waited_for()
         ray.get(self._desk.had_no_room.remote(self._place))
-        return f"a GPU has no memory for {len(turn.due)} trials at a time, so they are tried one by one"
+        return f"a GPU has too little memory for {len(turn.due)} trials at once, so they are tried one by one"
 
     def _is_decided(self, news: News) -> bool:
         epoch = int(news.reports[-1]["epoch"]) if news.reports else 0

@@ -112,7 +112,7 @@ def test_a_trial_for_which_a_gpu_has_no_memory_beside_others_is_tried_alone(tmp_
     assert [(record.status, record.epochs) for record in conductor.ledger.records.values()] == [
         (Status.COMPLETED, 9)
     ] * 3
-    assert told == ["a GPU has no memory for 3 trials at a time, so they are tried one by one"]
+    assert told == ["a GPU has too little memory for 3 trials at once, so they are tried one by one"]
 
 
 def test_a_trial_that_is_tried_alone_has_the_memory_of_those_that_wait(tmp_path: Path, preparation: Any) -> None:
