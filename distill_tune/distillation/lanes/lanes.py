@@ -51,6 +51,8 @@ class Lanes:
         if run is not None:
             run.close()
             del self._keys[name]
+        if not self._runs:
+            self._fused.clear()
 
     def next_epochs(self, names: Collection[str] | None = None) -> dict[str, Outcome]:
         """Train one epoch of each, or of each of `names`; a training that raised should leave."""
@@ -61,27 +63,25 @@ class Lanes:
         self._regroup(alike)
         outcomes: dict[str, Outcome] = {}
         for key, runs in alike.items():
-            for run, outcome in _trained(runs, self._fused.get(key)):
+            for run, outcome in self._trained(key, runs):
                 outcomes[names_of[id(run)]] = outcome
         return {name: outcomes[name] for name in names_of.values()}
 
     def _regroup(self, alike: dict[str, list[Run]]) -> None:
-        """Release groups whose members have changed, and fuse the new groups."""
-        known, self._fused = self._fused, {}
-        for key, fused in list(known.items()):
-            if set(map(id, alike.get(key, []))) == set(map(id, fused.runs)):
-                self._fused[key] = fused
-            else:
-                fused.release()
-        for key, runs in alike.items():
-            if len(runs) > 1 and key not in self._fused:
-                self._fused[key] = Fused(runs)
+        """Release groups whose members have changed."""
+        for key, fused in list(self._fused.items()):
+            if set(map(id, alike.get(key, []))) != set(map(id, fused.runs)):
+                self._fused.pop(key).release()
 
-
-def _trained(runs: list[Run], fused: Fused | None) -> list[tuple[Run, Outcome]]:
-    """Train one epoch of fused runs, or of a single one; an error in user-defined code ends only these runs."""
-    try:
-        with no_end_of_the_process():
-            return [(runs[0], runs[0].next_epoch())] if fused is None else list(fused.next_epochs())
-    except Exception as error:
-        return [(run, error) for run in runs]
+    def _trained(self, key: str, runs: list[Run]) -> list[tuple[Run, Outcome]]:
+        """Train one epoch of runs that are fused, or of a single one; an error in user-defined code ends only these."""
+        try:
+            with no_end_of_the_process():
+                if len(runs) == 1:
+                    return [(runs[0], runs[0].next_epoch())]
+                if key not in self._fused:
+                    self._fused[key] = Fused(runs)
+                return list(self._fused[key].next_epochs())
+        except Exception as error:
+            self._fused.pop(key, None)  # and with it what it has of a GPU's memory
+            return [(run, error) for run in runs]

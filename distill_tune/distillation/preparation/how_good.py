@@ -43,8 +43,9 @@ def _how_good(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, h
     line = f"{name}: val/accuracy {accuracy:.4f}"
     if accuracy > commonest:
         return line
+    named = f"; if the teacher has another, name it in {key}" if key else ""
     suspects = "its weights, its inputs, and" if has_network else "the order of its rows (it must be the data's), and"
     return (
         f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check {suspects} the order of "
-        f"its classes ({named_apart(dataset.classes)}{f'; if the teacher has another, name it in {key}' if key else ''})"
+        f"its classes ({named_apart(dataset.classes)}{named})"
     )

@@ -46,7 +46,7 @@ class LaneHost(TuneActor):
         """Train the trials that are due until one of them needs a decision, or for about `_STEP_S`."""
         try:
             turn, told = self._step()
-            return {LANES: told, SAYS: self._wait_for_room(turn, told) if self._is_short else ""}
+            return {LANES: told, SAYS: self._wait_for_room(turn) if self._is_short else ""}
         except StorageError as error:
             return {NO_ROOM: str(error), LANES: []}
         except Exception as error:  # such as while splitting up lanes
@@ -93,9 +93,9 @@ class LaneHost(TuneActor):
             end_if_spoilt(found)  # the desk knows which trials were running
             told[trial] = News(trial, reports, one_line(found))
 
-    def _wait_for_room(self, turn: Turn, told: list[News]) -> str:
+    def _wait_for_room(self, turn: Turn) -> str:
         """Wait for other programs to leave the GPU; or, if some trials have room, have trials train one at a time."""
-        have_room = any(news.reports for news in told)
+        have_room = any(trial in self._group.trials for trial in turn.due)
         if len(turn.due) == 1 or (not have_room and self._gpu.is_worth_waiting_for()):
             ray.get(self._desk.waits.remote(self._place))
             return self._gpu.waited_for()

@@ -174,8 +174,9 @@ class ConfirmationPool:
                 self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
 
     def _say_of_occupied_gpus(self) -> None:
-        if not self._is_occupied:
-            self._is_occupied = True
+        with self._lock:
+            is_known, self._is_occupied = self._is_occupied, True
+        if not is_known:
             self._say("the confirmation waits for memory of a GPU that other programs occupy")
 
     def _lost(self, worker: Any) -> None:

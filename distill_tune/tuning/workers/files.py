@@ -102,6 +102,8 @@ class Files:
 
     def _copy(self, folder: Path, place: Path) -> None:
         sizes = self._of_drivers(Disk.sizes, folder)
+        if not sizes:
+            raise StorageError(f"{folder}: is missing on the driver's node; put it back, and {self.go_on}.")
         self.check_room_at(place, sum(sizes.values()))
         with new_folder(place) as new:
             for name, size in sizes.items():

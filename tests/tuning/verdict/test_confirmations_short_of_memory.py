@@ -15,6 +15,7 @@ from distill_tune.tuning.state.records import News
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.files import HERE
+from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
 
 SHORT = "CUDA out of memory. Tried to allocate 2.00 GiB"
 
@@ -35,10 +36,11 @@ def confirmed(small_space: Space, preparation: Any, tmp_path: Path) -> Callable[
     return made
 
 
+@pytest.mark.parametrize("where", ["__init__", "_train"])
 def test_those_that_have_no_memory_together_are_trained_one_by_one(
-    confirmed: Callable[[int], list[News]], monkeypatch: pytest.MonkeyPatch
+    confirmed: Callable[[int], list[News]], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr(Fused, "_train", short)
+    monkeypatch.setattr(Fused, where, short)
     news = confirmed(3)
     assert [failure for _, _, failure in news if failure] == []
     assert [(trial, reports[-1]["epoch"]) for trial, reports, _ in news] == [
@@ -60,6 +62,26 @@ def test_one_that_cannot_begin_beside_others_is_trained_after_them(
     news = confirmed(2)
     assert [trial for trial, *_ in news] == ["0"] * 9 + ["1"] * 9
     assert [failure for _, _, failure in news if failure] == []
+
+
+def test_one_on_a_gpu_that_others_occupy_waits_and_is_trained_once_there_is_room(
+    confirmed: Callable[[int], list[News]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join, refusals = Lanes.join, iter(range(3))
+
+    def joined(self: Lanes, *arguments: Any) -> None:
+        if next(refusals, None) is not None:
+            short()
+        join(self, *arguments)
+
+    monkeypatch.setattr(Lanes, "join", joined)
+    monkeypatch.setattr(OccupiedGpu, "is_worth_waiting_for", lambda self: True)
+    monkeypatch.setattr(OccupiedGpu, "waited_for", lambda self: "")
+    news = confirmed(1)
+    assert news[:2] == [News("0", [])] * 2
+    assert [(reports[-1]["epoch"], failure) for _, reports, failure in news[2:]] == [
+        (epoch, None) for epoch in range(1, 10)
+    ]
 
 
 def test_one_that_has_no_memory_alone_fails(

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_a_node_whose_disk_takes_no_files_is_named_and_no_training_is_to_blame(
     with pytest.raises(StorageError, match=said + r"the cluster, and --resume\.$"):
         away.brought(prepared)
     in_the_way.unlink()
+
+
+def test_data_that_are_gone_from_the_drivers_disk_are_no_fault_of_the_node(away: Files, prepared: Prepared) -> None:
+    shutil.rmtree(prepared.data_folder)
+    said = rf"^{prepared.data_folder}: is missing on the driver's node; put it back, and --resume\.$"
+    with pytest.raises(StorageError, match=said):
+        away.brought(prepared)
 
 
 def test_a_node_without_any_folder_for_temporary_files_is_named_too(
