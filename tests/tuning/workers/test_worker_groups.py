@@ -175,7 +175,9 @@ def test_a_run_that_has_failed_by_itself_is_started_again_and_costs_no_trial(
 ) -> None:
     two_workers.assign(assignment)
     before = [next_report(two_workers) for _ in range(3)]
+    workers = processes_of("RayTrainWorker")
     a_process_of("TrainController").kill()
+    assert psutil.wait_procs(workers, timeout=60)[1] == []  # until Ray ends them with it, they go on
     after = list[Report]()
     while not after or after[-1]["epoch"] < 9:
         after.append(next_report(two_workers))
@@ -197,11 +199,15 @@ def tensors_alive() -> int:
     return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
 
 
-def a_process_of(name: str) -> psutil.Process:
+def processes_of(name: str) -> list[psutil.Process]:
     seen = commands()
     processes = [process for process, command in seen.items() if name in command]
     assert processes, list(seen.values())
-    return processes[-1]
+    return processes
+
+
+def a_process_of(name: str) -> psutil.Process:
+    return processes_of(name)[-1]
 
 
 def alive_actors(address: str) -> set[str]:
