@@ -15,13 +15,14 @@ from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.preparation.ready_teachers import teachers_to_prepare
 from distill_tune.distillation.preparation.users_keys import table_of
 from distill_tune.teachers import Say, Teacher
+from distill_tune.teachers._network import NetworkTeacher
 
 
 def say_how_good(space: Space, outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:
     """Report each teacher's validation accuracy, from the folders of its outputs for each split, by its name."""
     for name, section in teachers_to_prepare(space).items():
         source, theirs = Teacher.of(section), [each[name] for each in outputs]
-        has_key = "classes" in type(source).model_fields
+        has_key = isinstance(source, NetworkTeacher)
         key = f"{table_of(name)}.{dotted((section.source, 'classes'))}" if has_key else ""
         say(_how_good(theirs, datasets, f"teacher {name}".rstrip(), source.has_network, key))
 
