@@ -199,6 +199,18 @@ ALL_SPACES = "from pathlib import Path\nfrom distill_tune.config import load_spa
 )
 
 
+EACH_FIRST = """
+import importlib, sys
+for module in sys.argv[1:]:
+    for loaded in [each for each in sys.modules if each.partition(".")[0] == "distill_tune"]:
+        del sys.modules[loaded]
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        print(f"{module}: {error!r}")
+"""
+
+
 def imported_by(program: str) -> Iterator[str]:
     shown = f"{program}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", shown], cwd=PROJECT, capture_output=True, text=True, check=True)
@@ -216,3 +228,14 @@ def test_a_configuration_is_read_without_anything_heavy(program: str) -> None:
 
 def test_no_entry_imports_anything_heavy_nor_does_a_student_or_a_corruption_that_is_made() -> None:
     assert not set(imported_by(ALL_ENTRIES + ALL_BUILT)) & set(HEAVY)
+
+
+def test_every_entry_can_be_the_first_module_that_is_imported() -> None:
+    modules = [f"{REGISTRIES[name]._package}.{entry}" for name, entry in ENTRIES]
+    command = [sys.executable, "-c", EACH_FIRST, *modules]
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_no_entry_is_imported_with_the_configuration() -> None:
+    packages = tuple(f"{found._package}." for found in REGISTRIES.values())
+    assert [each for each in imported_by("import distill_tune.config") if each.startswith(packages)] == []

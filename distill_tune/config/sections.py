@@ -194,17 +194,21 @@ class ExportConfig(Options):
 
 
 class Config(Options):
-    """A whole run; `[search]`, `[resources]` and `[confirm]` say how a space around it is searched."""
+    """A whole run; `[search]`, `[resources]` and `[confirm]` say how a space around it is searched.
+
+    A default that names registry entries is made when a run needs it, not when this module is imported: an entry's
+    module may import `config` in turn.
+    """
 
     data: DataConfig
     teacher: TeacherConfig = Field(default_factory=lambda: TeacherConfig(family="mlp"))
     student: StudentConfig
-    loss: LossConfig = LossConfig()
-    optim: OptimConfig = OptimConfig()
+    loss: LossConfig = Field(default_factory=LossConfig)
+    optim: OptimConfig = Field(default_factory=OptimConfig)
     regularization: RegularizationConfig = RegularizationConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     limits: LimitsConfig = LimitsConfig()
-    search: SearchConfig = SearchConfig()
+    search: SearchConfig = Field(default_factory=SearchConfig)
     resources: ResourcesConfig = ResourcesConfig()
     confirm: ConfirmConfig = ConfirmConfig()
     export: ExportConfig = Field(default_factory=ExportConfig)

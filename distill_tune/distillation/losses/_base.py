@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from distill_tune.config.messages import BrokenRule
 from distill_tune.registry import Options
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ class Loss(Options):
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if self.weights and not any(getattr(self, name) for name in self.weights):
-            from distill_tune.config.messages import BrokenRule  # importing its package creates a loss
-
             verb = "is" if len(self.weights) == 2 else "are"
             others = f" where {' and '.join(self.weights[1:])} {verb} too" if self.weights[1:] else ""
             raise BrokenRule(self.weights[:1], f"must not be 0{others}: nothing would be left of the term.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from distill_tune.config.messages import BrokenRule
 from distill_tune.distillation.losses._base import Loss
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ class FeatureLoss(Loss):
     def _layers_come_in_pairs(self) -> Self:
         ours, theirs = len(self.student_layers), len(self.teacher_layers)
         if ours and theirs and ours != theirs:
-            from distill_tune.config.messages import BrokenRule
-
             rule = f"each is compared with the student's layer in the same place, but got {theirs} for {ours}."
             raise BrokenRule(("teacher_layers",), rule)
         return self
