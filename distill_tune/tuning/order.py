@@ -56,8 +56,8 @@ class Order:
         """
         if (history.is_finished, history.extensions) != (self.more_trials is not None, self.extensions):
             raise ConfigError(
-                f"--name {self.folder.name}: another program has finished or extended this search meanwhile; look at "
-                "what it has come to, and order again."
+                f"--name {self.folder.name}: another program has finished or extended this search meanwhile; "
+                "check its result and run the command again."
             )
 
     def enter(self, claim: Claim, space: Space) -> None:
@@ -105,8 +105,8 @@ def extended(folder: Path, more_trials: int, time: str | None, command: str, add
         raise ConfigError(f"--extend: {folder.name} is not finished; go on with --resume first.")
     if why := _why_none_is_added(folder, space, history):
         raise ConfigError(
-            f"--extend: {folder.name} would end again before another trial, since {why}; begin a new search where that "
-            f"is otherwise, with {_knowing(space)}search.start_from = ['{folder}'], which knows its trials."
+            f"--extend: {folder.name} would end again before another trial, since {why}; start a new search "
+            f"with {_cure(space, why)}search.start_from = ['{folder}'], which knows its trials."
         )
     if history.origin is not None:
         history.origin.check("--extend", folder, space)
@@ -154,9 +154,17 @@ def _trained(history: History) -> int:
     return sum(record.status is not Status.INFEASIBLE for record in history.records.values())
 
 
-def _knowing(space: Space) -> str:
-    """The setting that an otherwise equal search needs to learn from this one; empty if none."""
-    return "" if Sampler.of(space.config.search).learns_from_others else "search.sampler = 'tpe' and "
+def _cure(space: Space, why: str) -> str:
+    """What an otherwise equal search needs besides `search.start_from`, to add trials and to learn from these."""
+    search = space.config.search
+    to_learn = [] if Sampler.of(search).learns_from_others else ["search.sampler = 'tpe'"]
+    if why == _exhausted(search):
+        return f"{to_learn[0] if to_learn else 'a different sampler'} and "
+    return f"{', '.join(['a different limit', *to_learn])} and "
+
+
+def _exhausted(search: SearchConfig) -> str:
+    return f"{Sampler.of(search).ending} (search.sampler = '{search.sampler}')"
 
 
 def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
@@ -170,7 +178,7 @@ def _why_none_is_added(folder: Path, space: Space, history: History) -> str:
         from distill_tune.tuning.proposals.study import is_exhausted  # here: it imports Optuna
 
         if is_exhausted(folder / JOURNAL):
-            return f"{sampler.ending} (search.sampler = '{search.sampler}')"
+            return _exhausted(search)
     return ""
 
 
