@@ -86,7 +86,7 @@ class LaneHost(TuneActor):
         if not isinstance(found, Exception):
             told[trial] = News(trial, reports + [dict(report) for report in found])
             self._gpu.reached(trial, told[trial].reports[-1]["epoch"])
-        elif is_short_of_memory(found) and (len(turn.due) > 1 or self._gpu.is_worth_waiting_for()):
+        elif is_short_of_memory(found) and (len(turn.due) > 1 or self._gpu.allow_retry()):
             self._is_short = True  # it is tried again
         else:
             self._context.log(trial, found)
@@ -96,9 +96,9 @@ class LaneHost(TuneActor):
     def _wait_for_room(self, turn: Turn) -> str:
         """Wait for other programs to leave the GPU; or, if some trials have room, have trials train one at a time."""
         have_room = any(trial in self._group.trials for trial in turn.due)
-        if len(turn.due) == 1 or (not have_room and self._gpu.is_worth_waiting_for()):
+        if len(turn.due) == 1 or (not have_room and self._gpu.allow_retry()):
             ray.get(self._desk.waits.remote(self._place))
-            return self._gpu.waited_for()
+            return self._gpu.pause()
         ray.get(self._desk.had_no_room.remote(self._place))
         return f"a GPU has too little memory for {len(turn.due)} trials at once, so they are tried one by one"
 

@@ -77,7 +77,7 @@ class ConfirmationWorker:
             if assignment.trial_id in crowded:
                 while (yield from self._together(group, [assignment])):
                     yield News(assignment.trial_id, [])  # the caller may want to end the search
-                    self._gpu.waited_for()
+                    self._gpu.pause()
 
     def _together(self, group: LaneGroup, assignments: list[Assignment]) -> Generator[News, None, set[str]]:
         """Train at the same time; returns those for which a GPU had no memory but may have later, or for one alone."""
@@ -86,7 +86,7 @@ class ConfirmationWorker:
             if not isinstance(found, Exception):
                 self._gpu.reached(trial, found[-1]["epoch"])
                 yield News(trial, found)
-            elif is_short_of_memory(found) and (len(assignments) > 1 or self._gpu.is_worth_waiting_for()):
+            elif is_short_of_memory(found) and (len(assignments) > 1 or self._gpu.allow_retry()):
                 crowded.add(trial)
             else:
                 yield self._failed(trial, found)

@@ -32,8 +32,11 @@ class OccupiedGpu:
         self._reached: dict[str, float] = {}
         """The last epoch of each trial."""
 
-    def is_worth_waiting_for(self) -> bool:
-        """Whether a trial that had no memory here is not at fault, and is to be tried again."""
+    def allow_retry(self) -> bool:
+        """Decide whether a trial that had no memory here is not at fault, and is to be tried again.
+
+        The first retry starts the time after which a trial fails after all; a refusal ends it.
+        """
         if not (self._share and _is_occupied(self._share)):
             return False
         self._until_s = self._until_s or time.monotonic() + _PATIENCE_S
@@ -48,11 +51,14 @@ class OccupiedGpu:
             self._reached[trial_id] = epoch
             self._until_s = None
 
-    def waited_for(self) -> str:
-        """Wait a moment; returns what for. It names the GPU by its number on the node: in this process that is 0."""
+    def pause(self) -> str:
+        """Free what the failed training has left, and wait a moment; returns what for.
+
+        That names the GPU by its number on the node: in this process it is 0.
+        """
         import torch
 
-        torch.cuda.empty_cache()  # what the failed training has left
+        torch.cuda.empty_cache()
         time.sleep(_PAUSE_S)
         number = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
         return f"GPU {number} of node {socket.gethostname()} is occupied by other programs; trials wait for its memory"

@@ -87,7 +87,7 @@ class InProcessGroup(WorkerGroup):
         try:
             report = next(self._reports)
         except RuntimeError as error:
-            if not (is_short_of_memory(error) and self._gpu.is_worth_waiting_for()):
+            if not (is_short_of_memory(error) and self._gpu.allow_retry()):
                 raise
         else:
             self._gpu.reached(self._assignment.trial_id, report["epoch"])
@@ -95,7 +95,7 @@ class InProcessGroup(WorkerGroup):
                 self.shutdown()
             return report
         self._reports = self._training(self._assignment)
-        raise WorkersAreNotUp(self._gpu.waited_for())
+        raise WorkersAreNotUp(self._gpu.pause())
 
     def shutdown(self) -> None:
         """Close the training, if one is open."""

@@ -75,8 +75,8 @@ def test_one_on_a_gpu_that_others_occupy_waits_and_is_trained_once_there_is_room
         join(self, *arguments)
 
     monkeypatch.setattr(Lanes, "join", joined)
-    monkeypatch.setattr(OccupiedGpu, "is_worth_waiting_for", lambda self: True)
-    monkeypatch.setattr(OccupiedGpu, "waited_for", lambda self: "")
+    monkeypatch.setattr(OccupiedGpu, "allow_retry", lambda self: True)
+    monkeypatch.setattr(OccupiedGpu, "pause", lambda self: "")
     news = confirmed(1)
     assert news[:2] == [News("0", [])] * 2
     assert [(reports[-1]["epoch"], failure) for _, reports, failure in news[2:]] == [

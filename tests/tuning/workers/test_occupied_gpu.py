@@ -56,13 +56,13 @@ def test_others_occupy_a_gpu_if_a_place_can_get_less_than_half_of_its_share(
     share: float, free_bytes: int, is_occupied: bool
 ) -> None:
     with pretended_gpu(free_bytes):
-        assert OccupiedGpu(ResourcesConfig(gpus_per_worker=share)).is_worth_waiting_for() is is_occupied
+        assert OccupiedGpu(ResourcesConfig(gpus_per_worker=share)).allow_retry() is is_occupied
 
 
 def test_what_a_trial_itself_has_taken_makes_no_gpu_occupied(monkeypatch: pytest.MonkeyPatch) -> None:
     with pretended_gpu(0):
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 16 * GIB)
-        assert not OccupiedGpu(ResourcesConfig(gpus_per_worker=1)).is_worth_waiting_for()
+        assert not OccupiedGpu(ResourcesConfig(gpus_per_worker=1)).allow_retry()
 
 
 def test_a_gpu_that_has_not_even_room_for_cuda_is_occupied_and_one_that_is_broken_is_not_waited_for(
@@ -76,17 +76,17 @@ def test_a_gpu_that_has_not_even_room_for_cuda_is_occupied_and_one_that_is_broke
 
     gpu = OccupiedGpu(ResourcesConfig(gpus_per_worker=1))
     monkeypatch.setattr(torch.cuda, "mem_get_info", raising("CUDA error: out of memory"))
-    assert gpu.is_worth_waiting_for()
+    assert gpu.allow_retry()
     monkeypatch.setattr(torch.cuda, "mem_get_info", raising("CUDA error: device-side assert triggered"))
     with pytest.raises(RuntimeError, match="device-side"):
-        gpu.is_worth_waiting_for()
+        gpu.allow_retry()
 
 
 def waits_of(gpu: OccupiedGpu) -> int:
     """How often it is tried again before it fails."""
     count = 0
-    while gpu.is_worth_waiting_for():
-        gpu.waited_for()
+    while gpu.allow_retry():
+        gpu.pause()
         count += 1
     return count
 
@@ -102,12 +102,12 @@ def test_an_epoch_that_is_only_reached_again_does_not_make_the_wait_longer(clock
     gpu, turns = OccupiedGpu(ResourcesConfig(gpus_per_worker=1)), 0
     with pretended_gpu(OCCUPIED):
         gpu.reached("0000", 1)
-        while gpu.is_worth_waiting_for() and turns < 1000:
-            gpu.waited_for()
+        while gpu.allow_retry() and turns < 1000:
+            gpu.pause()
             gpu.reached("0000", 1)
             turns += 1
         assert turns == 201
-        assert gpu.is_worth_waiting_for()
+        assert gpu.allow_retry()
         clock.now_s += 500
         gpu.reached("0000", 2)
         assert waits_of(gpu) == 201
