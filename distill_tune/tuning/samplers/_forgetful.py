@@ -1,8 +1,6 @@
 """Optuna's TPE, restricted to the latest trials and the best of the older ones.
 
-Up to `memory` trials this changes nothing, and beyond that the time of a proposal no longer grows. Half of it is saved
-too: each trial's parameters are converted to numbers once, and the logarithm of the normal distribution, which Optuna
-has in Python, is taken from SciPy.
+Up to `memory` trials this changes nothing, and beyond that the time of a proposal no longer grows.
 
 In a study with several objectives Optuna knows of stopped trials only that they were stopped, and its TPE calls the
 first of them good if too few have completed. Here they are ordered by how far they came and then by how good they were
@@ -13,18 +11,16 @@ Imported only when a sampler is built, since importing Optuna takes half a secon
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from functools import cache
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import numpy as np
 from optuna import Study
-from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from distill_tune.tuning.dominance import Scores, best_of
 from distill_tune.tuning.samplers._base import RUNGS
+from distill_tune.tuning.samplers._fast_tpe import FastTpe, Rows
 from distill_tune.tuning.samplers._shown import Shown, signs_of
 
 _BEST = 100
@@ -36,10 +32,10 @@ _GOOD = 25
 class Recent(Shown):
     """A view of a study with only the latest and the best trials, as they are when it is made."""
 
-    def __init__(self, study: Study, memory: int):
+    def __init__(self, study: Study, memory: int, older: Older | None = None):
         trials = study._get_trials(deepcopy=False)
-        older, latest = trials[:-memory], trials[-memory:]
-        ended = _older_of.setdefault(study, Older()).ended(study, older)
+        latest = trials[-memory:]
+        ended = (older or Older()).ended(study, trials[:-memory])
         self._signs = signs_of(study)
         seen = sorted(self._best_of(ended), key=lambda trial: trial.number) + latest
         super().__init__(study, self._in_order(seen) if len(self._signs) > 1 else seen)
@@ -109,9 +105,6 @@ class Older:
         return self._best
 
 
-_older_of: WeakKeyDictionary[Study, Older] = WeakKeyDictionary()
-
-
 def _complete(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state is TrialState.COMPLETE]
 
@@ -122,37 +115,34 @@ def _rungs(trial: FrozenTrial) -> dict[str, list[float]]:
     return found
 
 
-_rows_of: WeakKeyDictionary[Study, dict[Hashable, dict[int, tuple[float, ...]]]] = WeakKeyDictionary()
-"""By parameters: the values of each trial that is not running, as numbers; empty for a trial without them."""
+@dataclass
+class Kept:
+    """What the samplers of a study, one per proposal, keep of it."""
+
+    older: Older = field(default_factory=Older)
+    rows: Rows = field(default_factory=dict)
 
 
-@cache
-def _mend_the_normal_distribution() -> None:
-    """Use SciPy's `log_ndtr`; called only once TPE learns, so that a search's first trials need not wait for SciPy."""
-    from optuna.samplers._tpe import _truncnorm
-    from scipy.special import log_ndtr
-
-    _truncnorm._log_ndtr = log_ndtr
-
-
-class Forgetful(TPESampler):
+class Forgetful(FastTpe):
     """Optuna's sampler, shown a `Recent` study."""
 
-    def __init__(self, memory: int, **options: Any):
+    def __init__(self, memory: int, kept: MutableMapping[Study, Kept], **options: Any):
         super().__init__(**options)
-        self._memory = memory
+        self._memory, self._kept = memory, kept
         self._recent: Any = None
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Take a view of the study as it is now."""
         super().before_trial(study, trial)
-        self._recent = Recent(study, self._memory)
+        kept = self._kept.setdefault(study, Kept())
+        self._rows = kept.rows
+        self._recent = Recent(study, self._memory, kept.older)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Any) -> None:
         """Note that a trial has ended or paused."""
         super().after_trial(study, trial, state, values)
-        if study in _older_of:
-            _older_of[study].hear(trial.number)
+        if study in self._kept:
+            self._kept[study].older.hear(trial.number)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Any:
         """The parameters that are learned jointly."""
@@ -165,21 +155,3 @@ class Forgetful(TPESampler):
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
         """A value of any other parameter."""
         return super().sample_independent(self._recent, trial, param_name, param_distribution)
-
-    def _get_internal_repr(self, trials: list[FrozenTrial], search_space: dict[str, Any], study: Any) -> Any:
-        _mend_the_normal_distribution()
-        rows = _rows_of.setdefault(study._study, {}).setdefault(tuple(search_space.items()), {})
-        found = []
-        for trial in trials:
-            row = rows.get(trial.number)
-            if row is None:
-                chosen = self._get_params(trial, study)
-                row = ()
-                if search_space.keys() <= chosen.keys():
-                    row = tuple(kind.to_internal_repr(chosen[name]) for name, kind in search_space.items())
-                if trial.state is not TrialState.RUNNING:
-                    rows[trial.number] = row
-            if row:
-                found.append(row)
-        columns = zip(*found, strict=True) if found else [()] * len(search_space)
-        return {name: np.asarray(column) for name, column in zip(search_space, columns, strict=True)}

@@ -13,7 +13,7 @@ from told_studies import NUMBERS, grown, space_with
 from distill_tune.config import Space
 from distill_tune.tuning.proposals.study import Study
 from distill_tune.tuning.samplers import proposal_seed
-from distill_tune.tuning.samplers._forgetful import Recent
+from distill_tune.tuning.samplers._forgetful import Forgetful, Kept, Recent
 from distill_tune.tuning.state.records import Status, TrialRecord
 
 
@@ -22,20 +22,24 @@ def rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {name: float(f"{value:.9g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
+def kept_of(study: Study) -> Kept:
+    """What the study's sampler keeps from proposal to proposal."""
+    sampler = study._study.sampler
+    assert isinstance(sampler, Forgetful)
+    return sampler._kept[study._study]
+
+
 CONDITIONAL = {**NUMBERS, "student": {"family": ["mlp", "convnet"], "convnet": {"width": {"choice": [4, 8, 16]}}}}
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("tables", [NUMBERS, CONDITIONAL])
-def test_up_to_its_memory_tpe_is_optunas_own(
-    tables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_up_to_its_memory_tpe_is_optunas_own(tables: dict[str, Any], tmp_path: Path) -> None:
     space = Space.parse(tables)
     study = Study(tmp_path / "j", "s", space)
     study.ask()  # stays running
     grown(study, 30, [Status.FAILED, Status.COMPLETED, Status.STOPPED])
     known, ours = study._study.trials, study.ask()
-    monkeypatch.setattr(_truncnorm, "_log_ndtr", np.vectorize(_truncnorm._log_ndtr_single, otypes=[float]))
     own = optuna.samplers.TPESampler(
         n_startup_trials=10, multivariate=True, group=True, constant_liar=True, seed=proposal_seed(0, 31)
     )
@@ -44,12 +48,20 @@ def test_up_to_its_memory_tpe_is_optunas_own(
     assert rounded(ours.values) == rounded(space.suggest(copy.ask()))
 
 
-def test_the_logarithm_of_the_normal_distribution_in_tpe_is_optunas(tmp_path: Path) -> None:
+def test_the_logarithm_of_the_normal_distribution_in_tpe_is_optunas() -> None:
     points = np.concatenate([np.linspace(-40, 40, 801), [-1e3, -1e-300, 0.0, 1e3]])
+    np.testing.assert_allclose(log_ndtr(points), _truncnorm._log_ndtr(points), rtol=1e-12, atol=1e-15)
+
+
+def test_tpe_takes_that_logarithm_from_scipy_and_other_samplers_keep_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_others(points: Any) -> Any:
+        raise AssertionError("this one is slow")
+
+    monkeypatch.setattr(_truncnorm, "_log_ndtr", of_others)
     grown(Study(tmp_path / "j", "s", space_with()), 12)
-    assert _truncnorm._log_ndtr is log_ndtr
-    optunas = [_truncnorm._log_ndtr_single(point) for point in points]
-    np.testing.assert_allclose(_truncnorm._log_ndtr(points), optunas, rtol=1e-12, atol=1e-15)
+    assert _truncnorm._log_ndtr is of_others
 
 
 def test_beyond_its_memory_tpe_sees_the_latest_and_the_best(tmp_path: Path) -> None:
@@ -73,9 +85,21 @@ def test_what_tpe_remembers_from_proposal_to_proposal_is_what_a_look_at_all_tria
         trials = study._study.get_trials(deepcopy=False)
         ended = [trial for trial in trials[:-memory] if trial.state is optuna.trial.TrialState.COMPLETE]
         best = sorted(ended, key=lambda trial: (trial.value or 0, trial.number))[:100]
-        seen = Recent(study._study, memory)._get_trials()
+        seen = Recent(study._study, memory, kept_of(study).older)._get_trials()
         assert [t.number for t in seen] == [*sorted(t.number for t in best), *(t.number for t in trials[-memory:])]
         if len(trials) == 201:  # a trial that ends long after it left the memory
             report = {"epoch": 1, "val/loss": 0.0}
             study.tell(TrialRecord(0, "t", in_hand.values, reports=[report]), Status.COMPLETED)
     assert best[0].number == 0
+
+
+def test_what_tpe_keeps_outlives_a_proposal_and_belongs_to_one_search(tmp_path: Path) -> None:
+    one, other = (Study(tmp_path / name, "s", space_with()) for name in "ab")
+    grown(one, 12)
+    before = kept_of(one)
+    grown(one, 1)
+    grown(other, 1)
+    assert kept_of(one) is before
+    assert [len(rows) for rows in before.rows.values()] == [12]
+    assert kept_of(other) is not before
+    assert not kept_of(other).rows
