@@ -37,7 +37,7 @@ def passes(conductor: Conductor, accuracy: float, epoch: int = 1) -> bool:
     proposal = conductor.propose()
     assert isinstance(proposal, Proposal)
     name = proposal.trial_id
-    passed = conductor.goes_on(name, [{"epoch": epoch, "val/accuracy": accuracy}])
+    passed = conductor.take_reports(name, [{"epoch": epoch, "val/accuracy": accuracy}])
     if not passed:
         conductor.ended(name, None)
     return passed

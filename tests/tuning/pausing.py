@@ -69,7 +69,7 @@ def run_a_leg(conductor: Conductor, accuracy: float) -> str | None:
     first = conductor.ledger.records[name].epochs + 1
     for epoch in range(first, 10):
         numbers = {"epoch": epoch, "val/accuracy": accuracy, "time/training_s": 0.1}
-        if not conductor.goes_on(name, [numbers]):
+        if not conductor.take_reports(name, [numbers]):
             break
     conductor.ended(name, None)
     return name

@@ -93,7 +93,7 @@ class Session:
     def _train(self, trial_id: str) -> None:
         record = self.conductor.ledger.records[trial_id]
         for epoch in range(record.epochs + 1, self.conductor.judge.max_epochs + 1):
-            if not self.conductor.goes_on(trial_id, [report_of(self.conductor, trial_id, epoch)]):
+            if not self.conductor.take_reports(trial_id, [report_of(self.conductor, trial_id, epoch)]):
                 break
         self.conductor.ended(trial_id, None)
 

@@ -107,7 +107,7 @@ class Failing(Session):
 
     def _train(self, trial_id: str) -> None:
         if int(trial_id) % 2:
-            self.conductor.goes_on(trial_id, [report_of(self.conductor, trial_id, 1)])
+            self.conductor.take_reports(trial_id, [report_of(self.conductor, trial_id, 1)])
         self.conductor.ended(trial_id, "ValueError: always")
 
 

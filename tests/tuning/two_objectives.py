@@ -69,7 +69,7 @@ def played(folder: Path, limits: Any = COUNTED, **search: Any) -> Conductor:
         for epoch in range(record.epochs + 1, config.max_epochs + 1):
             score = accuracy_of(record, epoch)
             report = {"epoch": epoch, "val/accuracy": score, "val/loss": 1 - score, "time/training_s": 0.1}
-            if not conductor.goes_on(record.trial_id, [report]):
+            if not conductor.take_reports(record.trial_id, [report]):
                 break
         conductor.ended(record.trial_id, None)
     conductor.end_the_rest()

@@ -11,18 +11,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf, isfinite
+from math import inf
 
 from distill_tune.config import Values
 from distill_tune.errors import DistillTuneError, one_line
 from distill_tune.tuning.deciding.budget import Budget, Reason
+from distill_tune.tuning.deciding.decisions import Decisions
 from distill_tune.tuning.deciding.proposing import Proposer
 from distill_tune.tuning.deciding.spent import Spent
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.proposals.study import Proposal, Study
 from distill_tune.tuning.schedulers import Judge
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.state.records import Report, Status, TrialRecord, as_they_came, tie_break_of
+from distill_tune.tuning.state.records import Report, Status, TrialRecord, as_they_came
 
 _FAILURES_THAT_END = 5
 """This many failed trials before any other outcome are no accident: the search ends and shows the first cause."""
@@ -53,12 +54,13 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.known_good, self.smallest)
+        self._decisions = Decisions(self.judge, self.ledger, self._spent, self._proposer.openers)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
         """Resume an earlier session: restore everything known, and continue the trials that were running."""
         self._proposer.take_up(records)
         for record, report in as_they_came(records):
-            self._judge(record, [report])
+            self._decisions.decide(record, report)
         was_at_work = [record for record in records if record.status is Status.RUNNING]
         for record in records:
             self._know(record)
@@ -79,8 +81,9 @@ class Conductor:
 
     def _go_on_with(self, record: TrialRecord) -> None:
         proposal = self.study.take_up(record)
-        passed = self._judge(record, record.reports[-1:])  # it passed the earlier rungs when it reached them
-        if passed and record.epochs < self.judge.max_epochs:
+        if record.reports:  # decided anew, since it may have been promoted from its last rung
+            self._decisions.decide(record, record.last)
+        if self._decisions.goes_on(record) and record.epochs < self.judge.max_epochs:
             self._waiting.append(proposal)
         else:  # it had finished, but that was never recorded
             self.ended(record.trial_id, None)
@@ -133,43 +136,32 @@ class Conductor:
         return None
 
     def _promote(self, record: TrialRecord) -> Proposal:
-        self.judge.promote(record.trial_id, record.epochs)
+        self._decisions.promote(record)
         proposal = self.study.take_up(record)
         self.ledger.start(record)
         return proposal
 
-    def goes_on(self, trial_id: str, reports: Sequence[Report]) -> bool:
-        """Record the reports of a trial's latest epochs; returns whether it trains on."""
+    def take_reports(self, trial_id: str, reports: Sequence[Report]) -> bool:
+        """Record the reports of a trial's latest epochs and decide on them; returns whether it trains on."""
         record = self.ledger.records[trial_id]
         fresh = [report for report in reports if report["epoch"] > record.epochs]  # a retried trial repeats some
         if fresh:
             self.budget.begin(fresh[0].get("time/began_s", inf))
-        passed = bool(fresh) or self._judge(record, record.reports[-1:])
         for report in fresh:
             self._guarded(partial(self._enter, trial_id, report))
-            if not (passed := self._judge(record, [report])):
+            if not self._decisions.decide(record, report):
                 break  # later epochs, of a checkpoint ahead of the logbook, are reported again if it goes on
         self._note()
-        return passed and self.budget.ended_by is None
+        return self._decisions.goes_on(record) and self.budget.ended_by is None
 
     def _enter(self, trial_id: str, report: Report) -> None:
         self._spent.epochs += 1
         self.ledger.report(trial_id, report, self.judge.is_rung(int(report["epoch"])))
 
-    def _judge(self, record: TrialRecord, reports: Sequence[Report]) -> bool:
-        """Show the judge a trial's epochs in order; an opener goes on whatever the judge decides."""
-        passed, is_opener = True, record.trial_id in self._proposer.openers
-        for report in reports:
-            scores, epoch = self.ledger.scores(record, report), int(report["epoch"])
-            goes_on = self.judge.goes_on(record.trial_id, epoch, *scores, tie_break=tie_break_of(report))
-            passed &= goes_on or (is_opener and all(map(isfinite, scores)))
-            self._spent.reach(record, report, scores)
-        return passed
-
     def ended(self, trial_id: str, failure: str | None) -> None:
-        """Handle the end of a trial: it finished, `goes_on` stopped it, or it failed."""
+        """Handle the end of a trial: it finished, `take_reports` stopped it, or it failed."""
         record = self.ledger.records[trial_id]
-        status = self._status(record, failure)
+        status = self._decisions.ending(record, failure, self.budget.ended_by is not None)
         if status is Status.FAILED and not record.reports:  # the clock runs, though there is no step yet
             self.budget.begin(record.started_s)
         if status is Status.STOPPED and self.judge.pauses and self._goes_on_later:
@@ -224,19 +216,6 @@ class Conductor:
         for record in self.ledger.with_status(Status.RUNNING):
             record.goes_on_later = True
             self.ledger.end(record, Status.INTERRUPTED)
-
-    def _status(self, record: TrialRecord, failure: str | None) -> Status:
-        if failure is not None:
-            return Status.FAILED
-        if not record.reports:
-            return Status.FAILED if self.budget.ended_by is None else Status.INTERRUPTED
-        if not all(map(isfinite, self.ledger.scores(record, record.last))):
-            return Status.FAILED
-        if record.epochs >= self.judge.max_epochs:
-            return Status.COMPLETED
-        if self.budget.ended_by is None or not self._judge(record, record.reports[-1:]):
-            return Status.STOPPED
-        return Status.INTERRUPTED
 
     def _note(self) -> None:
         self.budget.note(self._spent.epochs, self._spent.best, self._spent.ended_since_better)

@@ -45,15 +45,15 @@ class Hands:
         """
         hand = self._hands[place]
         for trial, reports, failure in sorted(lanes, key=lambda news: news.failure is not None):
-            if trial in hand and not self._goes_on(trial, reports, failure):
+            if trial in hand and not self._take_reports(trial, reports, failure):
                 del hand[trial]
                 self._conductor.ended(trial, failure)
         if self._conductor.budget.ended_by is not None:
             self.end(place, None)
         return self.fill(place)
 
-    def _goes_on(self, trial: str, reports: Sequence[dict[str, float]], failure: str | None) -> bool:
-        passed = self._conductor.goes_on(trial, reports)
+    def _take_reports(self, trial: str, reports: Sequence[dict[str, float]], failure: str | None) -> bool:
+        passed = self._conductor.take_reports(trial, reports)
         record = self._conductor.ledger.records[trial]
         return passed and failure is None and record.epochs < self._conductor.judge.max_epochs
 
@@ -98,7 +98,7 @@ class LaneScheduler(ConductedScheduler):
         super().__init__(conductor, kept)
         self._hands = hands
 
-    def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
-        """Ask the conductor about each lane; a place that makes progress has its failure count reset."""
+    def _take_step(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
+        """Tell the conductor of each lane; a place that makes progress has its failure count reset."""
         trial.run_metadata.num_failures = 0
         return self._hands.told(trial.config["place"], result[LANES])

@@ -77,7 +77,7 @@ class ConductedSearcher(Searcher):
             self._kept.decided(lambda: self._ended(ours, result or {}, error))
 
     def _ended(self, ours: str, result: dict[str, Any], error: bool) -> None:
-        self._conductor.goes_on(ours, result.get(REPORTS, []))
+        self._conductor.take_reports(ours, result.get(REPORTS, []))
         self._conductor.ended(ours, result.get(FAILURE) or (DIED if error else None))
 
     def save(self, checkpoint_path: str) -> None:
@@ -131,7 +131,7 @@ class ConductedScheduler(FIFOScheduler):
         self._say_once(result.get(SAYS, ""))
         if why := result.get(NO_ROOM):
             self.kept.decided(lambda: self._conductor.out_of_room(why))
-        goes_on = self.kept.decided(lambda: self._goes_on(trial, result))
+        goes_on = self.kept.decided(lambda: self._take_step(trial, result))
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _say_once(self, line: str) -> None:
@@ -139,19 +139,20 @@ class ConductedScheduler(FIFOScheduler):
             self._said.add(line)
             self._conductor.ledger.say(line)
 
-    def _goes_on(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
+    def _take_step(self, trial: TuneTrial, result: dict[str, Any]) -> bool:
+        """Pass a step's reports on, and note who waits for workers; returns whether the trial goes on."""
         self._waiting.discard(trial.trial_id)
         if reports := result.get(REPORTS, []):
-            return self._judged(trial, reports)
+            return self._take_reports(trial, reports)
         if not result.get(SAYS):  # else it has its place, and the user is told what it waits for
             self._waiting.add(trial.trial_id)
         return self._conductor.budget.ended_by is None
 
-    def _judged(self, trial: TuneTrial, reports: list[Report]) -> bool:
-        """Ask the conductor; after a new epoch earlier deaths no longer count, which lost nodes may have caused."""
+    def _take_reports(self, trial: TuneTrial, reports: list[Report]) -> bool:
+        """Tell the conductor; after a new epoch earlier deaths no longer count, which lost nodes may have caused."""
         name = trial.config["trial"]
         record = self._conductor.ledger.records[name]
-        before, goes_on = record.epochs, self._conductor.goes_on(name, reports)
+        before, goes_on = record.epochs, self._conductor.take_reports(name, reports)
         if record.epochs > before:
             trial.run_metadata.num_failures = 0
         return goes_on

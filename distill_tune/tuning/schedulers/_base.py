@@ -59,8 +59,9 @@ class Judge(ABC):
     def goes_on(self, trial_id: str, epochs: int, score: float, *further: float, tie_break: float = 0.0) -> bool:
         """Whether the trial trains beyond `epochs`; larger scores are better, and diverged ones are not finite.
 
-        Called once per epoch, in order. Asking again about the same epoch changes nothing, whatever has arrived
-        meanwhile: a trial that resumes from its checkpoint after a crash has already passed its rungs.
+        Called once per epoch, in order, and again about the last epoch of a trial that resumes after a crash. Whoever
+        was let on is let on again, whatever has arrived meanwhile: it has already passed its rungs. A judge that does
+        not pause also stands by each refusal; one that pauses may now let on a trial that it had refused.
 
         Args:
             trial_id: the trial.

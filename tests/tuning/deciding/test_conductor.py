@@ -49,11 +49,11 @@ def test_no_rung_holds_the_first_known_good_of_a_family_back_and_it_is_measured_
     opener = begin(conductor)
     for other in [begin(conductor) for _ in range(12)]:
         for epoch in (1, 2, 3):
-            conductor.goes_on(other, report(epoch, 0.5))
-    assert all(conductor.goes_on(opener, report(epoch, 0.1)) for epoch in (1, 2, 3))
+            conductor.take_reports(other, report(epoch, 0.5))
+    assert all(conductor.take_reports(opener, report(epoch, 0.1)) for epoch in (1, 2, 3))
     rungs = conductor.judge.rungs
     assert any(rung.scores.get(opener) == 0.1 for rung in rungs) or not rungs
-    assert not conductor.goes_on(opener, report(4, float("nan")))
+    assert not conductor.take_reports(opener, report(4, float("nan")))
 
 
 def test_no_more_trials_run_than_there_are_places(make: Make) -> None:
@@ -87,7 +87,7 @@ def test_students_over_the_limit_are_told_infeasible_and_take_no_place_and_no_tr
 def test_of_trials_that_are_equally_accurate_the_one_with_the_lower_loss_goes_on(make: Make) -> None:
     conductor = make(concurrency=6)
     losses = [0.9, 0.3, 0.7, 0.2]
-    passed = [conductor.goes_on(begin(conductor), [report(1, 0.5)[0] | {"val/loss": loss}]) for loss in losses]
+    passed = [conductor.take_reports(begin(conductor), [report(1, 0.5)[0] | {"val/loss": loss}]) for loss in losses]
     assert passed == [True, True, False, True], "the first two have nothing to be measured against"
 
 
@@ -104,7 +104,7 @@ def test_a_trial_that_a_rung_stops_is_told_pruned_with_its_rung_values(make: Mak
     conductor = make(concurrency=10)
     trials = [begin(conductor) for _ in range(4)]
     for i, trial in enumerate(trials[:3]):
-        assert conductor.goes_on(trial, report(1, 0.9 - i / 100)) is (i < 2)
+        assert conductor.take_reports(trial, report(1, 0.9 - i / 100)) is (i < 2)
     conductor.ended(trials[2], None)
     assert conductor.ledger.records[trials[2]].status is Status.STOPPED
     told = journal(tmp_path)[int(trials[2])]
@@ -115,7 +115,7 @@ def test_a_trial_that_reaches_the_full_budget_is_told_complete_with_its_last_val
     conductor = make()
     trial = begin(conductor)
     for epoch in range(1, 10):
-        assert conductor.goes_on(trial, report(epoch, 0.5 + epoch / 100))
+        assert conductor.take_reports(trial, report(epoch, 0.5 + epoch / 100))
     conductor.ended(trial, None)
     told = journal(tmp_path)[int(trial)]
     assert (told.state, told.value) == (TrialState.COMPLETE, pytest.approx(0.59))
@@ -135,7 +135,7 @@ def test_a_trial_that_fails_or_never_reported_is_told_fail(make: Make, tmp_path:
 def test_a_metric_that_is_not_a_number_ends_the_trial_as_failed(make: Make) -> None:
     conductor = make()
     trial = begin(conductor)
-    assert not conductor.goes_on(trial, report(2, float("nan")))
+    assert not conductor.take_reports(trial, report(2, float("nan")))
     conductor.ended(trial, None)
     assert conductor.ledger.records[trial].status is Status.FAILED
     assert conductor.ledger.incumbent is None
@@ -144,10 +144,10 @@ def test_a_metric_that_is_not_a_number_ends_the_trial_as_failed(make: Make) -> N
 def test_when_the_budget_ends_running_trials_stop_after_their_epoch_and_count_as_interrupted(make: Make) -> None:
     conductor = make()
     trial = begin(conductor)
-    assert conductor.goes_on(trial, report(1, 0.5))
+    assert conductor.take_reports(trial, report(1, 0.5))
     conductor.budget.interrupt.requested = True
     assert conductor.is_over
-    assert not conductor.goes_on(trial, report(2, 0.6))
+    assert not conductor.take_reports(trial, report(2, 0.6))
     conductor.ended(trial, None)
     assert conductor.ledger.records[trial].status is Status.INTERRUPTED
     assert conductor.ledger.records[trial].epochs == 2
@@ -157,17 +157,17 @@ def test_a_retried_trial_that_repeats_epochs_does_not_count_them_twice(make: Mak
     conductor = make()
     trial = begin(conductor)
     for epoch in (1, 2, 1, 2, 3):
-        conductor.goes_on(trial, report(epoch, 0.5))
+        conductor.take_reports(trial, report(epoch, 0.5))
     assert [r["epoch"] for r in conductor.ledger.records[trial].reports] == [1, 2, 3]
 
 
 def test_several_epochs_at_once_are_judged_like_one_after_another(make: Make) -> None:
     conductor = make(concurrency=10)
     trials = [begin(conductor) for _ in range(3)]
-    assert conductor.goes_on(trials[0], [*report(1, 0.9), *report(2, 0.95), *report(3, 0.96)])
+    assert conductor.take_reports(trials[0], [*report(1, 0.9), *report(2, 0.95), *report(3, 0.96)])
     assert conductor.ledger.records[trials[0]].rungs == [1, 3]
-    assert conductor.goes_on(trials[1], report(1, 0.8))
-    assert not conductor.goes_on(trials[2], report(1, 0.7))
+    assert conductor.take_reports(trials[1], report(1, 0.8))
+    assert not conductor.take_reports(trials[2], report(1, 0.7))
 
 
 def test_a_fault_that_every_trial_has_ends_the_search_after_a_few(make: Make) -> None:
@@ -184,7 +184,7 @@ def test_the_first_cause_is_that_of_a_failed_trial(make: Make, failure: str | No
     conductor = make(refused="convnet")
     while not conductor.is_over:
         trial = begin(conductor)
-        conductor.goes_on(trial, report(1, float("nan")))
+        conductor.take_reports(trial, report(1, float("nan")))
         conductor.ended(trial, failure)
     records = list(conductor.ledger.records.values())
     assert (records[0].status, conductor.budget.ended_by) == (Status.INFEASIBLE, Reason.FAILURES)
@@ -195,7 +195,7 @@ def test_the_first_cause_is_that_of_a_failed_trial(make: Make, failure: str | No
 def test_failures_beside_a_trial_that_trains_are_no_systematic_fault(make: Make) -> None:
     conductor = make(trials=12, concurrency=2)
     good = begin(conductor)
-    conductor.goes_on(good, report(1, 0.9))
+    conductor.take_reports(good, report(1, 0.9))
     while not conductor.is_over:
         conductor.ended(begin(conductor), "ValueError: often")
     assert conductor.budget.ended_by is None
@@ -218,7 +218,7 @@ def test_one_success_among_the_first_is_enough_to_go_on_past_failures(make: Make
     conductor = make(trials=20)
     good = begin(conductor)
     for epoch in range(1, 10):
-        conductor.goes_on(good, report(epoch, 0.9))
+        conductor.take_reports(good, report(epoch, 0.9))
     conductor.ended(good, None)
     while not conductor.is_over:
         conductor.ended(begin(conductor), "ValueError: often")

@@ -44,7 +44,7 @@ def test_while_others_are_at_work_nobody_is_promoted_for_being_the_last(make: Ma
     run_a_leg(conductor, 0.5)
     assert not conductor.is_over
     assert conductor.propose() is None
-    conductor.goes_on("0000", [{"epoch": 1, "val/accuracy": 0.4}])
+    conductor.take_reports("0000", [{"epoch": 1, "val/accuracy": 0.4}])
     conductor.ended("0000", None)
     proposal = conductor.propose()
     assert proposal is not None
@@ -115,7 +115,7 @@ def test_epochs_beyond_a_rung_that_refuses_are_not_entered(make: Make) -> None:
     conductor = make()
     assert conductor.propose() is not None
     ahead = [{"epoch": epoch, "val/accuracy": 0.5} for epoch in (1, 2, 3, 4)]  # a checkpoint ahead of the logbook
-    assert not conductor.goes_on("0000", ahead)
+    assert not conductor.take_reports("0000", ahead)
     conductor.ended("0000", None)
     record = conductor.ledger.records["0000"]
     assert (record.epochs, record.status) == (1, Status.PAUSED)
@@ -187,3 +187,28 @@ def test_the_best_that_people_see_does_not_fall_while_a_promoted_trial_is_at_wor
     ledger.report("0000", {"epoch": 3, "val/accuracy": 0.9}, is_rung=True)
     ledger.pause(first)
     assert (tally.best, tally.ended) == (0.9, 2)
+
+
+def test_a_trial_that_a_rung_has_refused_pauses_though_others_have_arrived_there_before_it_ends(tmp_path: Path) -> None:
+    study, judge = Study(tmp_path / "study.journal", "s", SPACE), Promotion().judge(SPACE.config.search)
+    conductor = Conductor(study, judge, Ledger(), Budget(9), NoLimits(), 3)  # type: ignore[arg-type]
+    names = [proposal.trial_id for proposal in (conductor.propose() for _ in range(3)) if proposal is not None]
+    for name, accuracy in zip(names, (0.5, 0.1, 0.2), strict=True):
+        assert not conductor.take_reports(name, [{"epoch": 1, "val/accuracy": accuracy}])
+    assert not conductor.take_reports(names[0], []), "without a new epoch nothing is decided anew"
+    conductor.budget.interrupt.requested = True
+    conductor.ended(names[0], None)
+    assert conductor.ledger.records[names[0]].status is Status.PAUSED
+    assert judge.next_to_promote(is_last=False) == names[0]
+
+
+def test_a_promoted_trial_that_is_interrupted_before_its_next_epoch_goes_on_later(make: Make) -> None:
+    conductor = make(trials=1)
+    run_a_leg(conductor, 0.5)
+    proposal = conductor.propose()
+    assert proposal is not None
+    assert conductor.take_reports(proposal.trial_id, []), "its worker died and was started again"
+    conductor.budget.interrupt.requested = True
+    conductor.end_the_rest()
+    record = conductor.ledger.records[proposal.trial_id]
+    assert (record.status, record.goes_on_later) == (Status.INTERRUPTED, True)

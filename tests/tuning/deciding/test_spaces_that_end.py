@@ -64,7 +64,7 @@ def test_a_grid_tries_every_combination_once_in_however_many_places_and_ends(tmp
         if proposal is not None:
             at_work.append(proposal.trial_id)
         elif at_work:
-            conductor.goes_on(at_work[0], report(9, 0.5))
+            conductor.take_reports(at_work[0], report(9, 0.5))
             conductor.ended(at_work.popleft(), None)
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 3 + 3 * 4
@@ -101,7 +101,7 @@ def test_a_sampler_of_ones_own_that_stops_the_study_ends_the_search(
             goes_on = True
             while goes_on and epoch < 9:
                 epoch += 1
-                goes_on = conductor.goes_on(name, report(epoch, 0.5))
+                goes_on = conductor.take_reports(name, report(epoch, 0.5))
             conductor.ended(name, None)
     tried = {tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()}
     assert len(tried) == 2 * 3
@@ -112,7 +112,7 @@ def test_a_grid_is_tried_to_its_end_however_many_students_in_a_row_are_over_the_
     conductor = grid_of(tmp_path, FakeLimits("convnet"), 2, convnets=60)
     while not conductor.is_over:
         if (proposal := conductor.propose()) is not None:
-            conductor.goes_on(proposal.trial_id, report(1, 0.5))
+            conductor.take_reports(proposal.trial_id, report(1, 0.5))
             conductor.ended(proposal.trial_id, None)
     tried = [tuple(map(str, record.values.values())) for record in conductor.ledger.records.values()]
     assert len(tried) == len(set(tried)) == 3 + 3 * 60

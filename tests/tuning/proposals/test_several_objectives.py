@@ -128,7 +128,7 @@ def test_target_and_patience_speak_of_the_first_objective(tmp_path: Path) -> Non
 def test_any_objective_that_is_not_a_number_fails_the_trial(tmp_path: Path) -> None:
     conductor = played(tmp_path, objectives=["val/accuracy", "val/loss"], trials=1)
     record = TrialRecord(99, "0099", {}, reports=[{"epoch": 9, "val/accuracy": 0.9, "val/loss": float("nan")}])
-    assert conductor._status(record, None) is Status.FAILED
+    assert conductor._decisions.ending(record, None, is_cut_off=False) is Status.FAILED
 
 
 def test_latency_is_measured_once_a_trial_and_survives_in_the_logbook(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ def test_a_node_that_takes_no_files_ends_the_search_and_fails_no_trial(conductor
     searcher, scheduler = ConductedSearcher(conductor, kept), ConductedScheduler(conductor, kept)
     config, trained = searcher.suggest("t"), begin(conductor)
     assert isinstance(config, dict)
-    conductor.goes_on(trained, report(1, 0.5))
+    conductor.take_reports(trained, report(1, 0.5))
     result = {REPORTS: [], NO_ROOM: WHY}
     assert scheduler.on_trial_result(None, trial_of_tune(config), result) == "STOP"
     searcher.on_trial_complete("t", result)
-    assert not conductor.goes_on(trained, report(2, 0.6)), "the other ends after its epoch"
+    assert not conductor.take_reports(trained, report(2, 0.6)), "the other ends after its epoch"
     conductor.ended(trained, None)
     assert (conductor.budget.ended_by, conductor.why) == (Reason.STORAGE, WHY.rstrip("."))
     records = conductor.ledger.records.values()

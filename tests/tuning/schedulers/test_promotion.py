@@ -117,6 +117,16 @@ def test_who_was_promoted_is_let_pass_when_its_last_epoch_is_shown_again() -> No
     assert judge.goes_on("0000", 1, 0.5)
 
 
+def test_who_is_asked_about_again_may_be_let_on_by_then_and_is_never_refused_after_that() -> None:
+    judge = promoting()
+    assert not judge.goes_on("a", 1, 0.5)
+    assert not judge.goes_on("b", 1, 0.2)
+    assert not judge.goes_on("c", 1, 0.1)
+    assert judge.goes_on("a", 1, 0.5), "the best of three"
+    assert judge.goes_on("d", 1, 0.9)
+    assert judge.goes_on("a", 1, 0.5), "though it is no longer the best"
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_where_too_few_come_the_first_of_a_rung_goes_on_once_nobody_else_will(count: int) -> None:
     judge = promoting()

@@ -172,7 +172,7 @@ def test_whoever_a_rung_has_let_go_on_is_not_stopped_there_when_it_is_taken_up(s
     passed = set()
     for name, score in zip(names, (0.1, 0.2, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4), strict=True):
         report = {"epoch": 1, "val/accuracy": score, "val/loss": 1 - score, "time/began_s": 0.0}
-        if session.conductor.goes_on(name, [report]):
+        if session.conductor.take_reports(name, [report]):
             passed.add(name)
         else:
             session.conductor.ended(name, None)
@@ -204,7 +204,7 @@ def test_a_user_who_interrupts_leaves_the_trial_in_hand_for_later(undisturbed: W
     assert proposal is not None
     name = proposal.trial_id
     for epoch in (1, 2):
-        assert session.conductor.goes_on(name, [report_of(session.conductor, name, epoch)])
+        assert session.conductor.take_reports(name, [report_of(session.conductor, name, epoch)])
     session.conductor.budget.interrupt.requested = True
     session.conductor.ended(name, None)
     session.logbook.release()
@@ -314,7 +314,7 @@ def test_a_disk_that_is_full_when_a_trial_pauses_loses_nothing_either(
     first = session.conductor.propose()
     assert first is not None
     name = first.trial_id
-    assert not session.conductor.goes_on(name, [report_of(session.conductor, name, 1)])
+    assert not session.conductor.take_reports(name, [report_of(session.conductor, name, 1)])
     session.logbook.release()
     with Path("/dev/full").open("ab", buffering=0) as full:
         session.logbook._file = full
