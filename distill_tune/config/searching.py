@@ -81,7 +81,7 @@ class SearchConfig(Choosing):
     objectives: Annotated[list[Objective], BeforeValidator(_listed), Field(min_length=1)] = Field(["val/accuracy"])
     """One, or several to search for a Pareto front; the winner is the best by the first."""
     start_with: Literal["middle"] | list[dict[str, Any]] = "middle"
-    """Known good settings to try first: dotted names to values; what a table leaves out is sampled.
+    """Settings to try first: dotted names to values; what a table leaves out is sampled.
 
     middle: the middle of every range, once per student family and then once per other name, unless the search learns
     from others (`start_from`). No rung stops the first trial of each family.

@@ -160,8 +160,8 @@ def _budget(config: Config, left: int, places: int, is_here: bool) -> str:
 
 
 def _num_openers(fitted: Fitted, learned: int) -> int:
-    """Trials that train to the end whatever the rungs say: the first known good one of each family."""
-    return len({values.get(dotted(FAMILY)) for values in fitted.known_good_beside(learned)})
+    """Trials that train to the end whatever the rungs say: the first of each family."""
+    return len({values.get(dotted(FAMILY)) for values in fitted.first_settings_beside(learned)})
 
 
 def _times(

@@ -91,7 +91,7 @@ class SearchPhase:
             self.budget,
             self.fitted.limits,
             self.places * self.lanes,
-            deque(self.fitted.known_good_beside(self.learned)),
+            deque(self.fitted.first_settings_beside(self.learned)),
             self.fitted.smallest,
         )
         conductor.take_up(list(history.records.values()))

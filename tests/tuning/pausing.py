@@ -46,11 +46,11 @@ Make = Callable[..., Conductor]
 def making(folder: Path) -> Make:
     """Makes conductors of a study in a folder."""
 
-    def conductor(trials: int = 100, known_good: Sequence[Values] = (), **budget: Any) -> Conductor:
+    def conductor(trials: int = 100, first_settings: Sequence[Values] = (), **budget: Any) -> Conductor:
         study = Study(folder / "study.journal", "s", SPACE)
         judge, limits = Promotion().judge(SPACE.config.search), NoLimits()
         ledger, purse = Ledger(), Budget(trials, **budget)
-        return Conductor(study, judge, ledger, purse, limits, 2, deque(known_good))  # type: ignore[arg-type]
+        return Conductor(study, judge, ledger, purse, limits, 2, deque(first_settings))  # type: ignore[arg-type]
 
     return conductor
 

@@ -77,8 +77,8 @@ class Session:
         judge = config.chosen("scheduler").judge(config)
         ledger = Ledger(config.objectives[0], [self.logbook], further=config.objectives[1:])
         limits: Any = TooWide()
-        known_good = deque([space.middle()] if config.start_with == "middle" else config.start_with)
-        self.conductor = Conductor(study, judge, ledger, Budget(config.trials), limits, 1, known_good)
+        first_settings = deque([space.middle()] if config.start_with == "middle" else config.start_with)
+        self.conductor = Conductor(study, judge, ledger, Budget(config.trials), limits, 1, first_settings)
         self.conductor.take_up(list(history.records.values()))
 
     def run(self) -> list[Any]:

@@ -40,7 +40,7 @@ class Conductor:
     budget: Budget
     limits: Limits
     concurrency: int
-    known_good: deque[Values] = field(default_factory=deque)
+    first_settings: deque[Values] = field(default_factory=deque)
     """Settings to try first."""
     smallest: Values = field(default_factory=dict)
     """The sampled values of the student that is known to be within the limits."""
@@ -53,7 +53,7 @@ class Conductor:
     _spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
-        self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.known_good, self.smallest)
+        self._proposer = Proposer(self.study, self.ledger, self.budget, self.limits, self.first_settings, self.smallest)
         self._decisions = Decisions(self.judge, self.ledger, self._spent, self._proposer.openers)
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:

@@ -35,12 +35,12 @@ class Proposer:
     ledger: Ledger
     budget: Budget
     limits: Limits
-    known_good: deque[Values]
+    first_settings: deque[Values]
     """Settings to try first."""
     smallest: Values
     """The sampled values of the student that is known to be within the limits."""
     openers: set[str] = field(default_factory=set)
-    """The first trial of each student family among the known good settings. They train to the end whatever the rungs
+    """The first trial of each student family among the first settings. They train to the end whatever the rungs
     say: this gives an early result to beat, and families learn at different paces, so that a low rung would reject the
     slow ones unfairly."""
     _opened: set[object] = field(default_factory=set)
@@ -49,9 +49,9 @@ class Proposer:
     """Students that an earlier session refused after its last trial."""
 
     def take_up(self, records: Sequence[TrialRecord]) -> None:
-        """Resume after the trials of an earlier session; each has used up one known good setting."""
-        for record in records[: len(self.known_good)]:
-            self.known_good.popleft()
+        """Resume after the trials of an earlier session; each has used up one of the first settings."""
+        for record in records[: len(self.first_settings)]:
+            self.first_settings.popleft()
             self._note_opener(record)
         last = takewhile(lambda record: record.status is Status.INFEASIBLE, reversed(records))
         self._refused = sum(1 for _ in last) % (2 * _REFUSALS)  # all refused: that ended the search
@@ -68,7 +68,7 @@ class Proposer:
         for refusals in count(before) if self.study.tries_each_once else range(before, 2 * _REFUSALS):
             if refusals and self.budget.ended_by is not None:
                 return None
-            is_known = bool(self.known_good)
+            is_given = bool(self.first_settings)
             proposal = self.study.ask(self._fixed(refusals))
             try:
                 excess = self.limits.excess(proposal.config)
@@ -76,7 +76,7 @@ class Proposer:
                 excess = Excess(1.0, "", str(error))
             if excess.share <= 0:
                 record = self._record(proposal, is_timed=self._is_latency_asked(proposal))
-                if is_known:
+                if is_given:
                     self._note_opener(record)
                 return proposal, record
             self._refuse(proposal, excess)
@@ -87,8 +87,8 @@ class Proposer:
 
     def _fixed(self, refusals: int) -> Values | None:
         """The values that the next proposal must have; None if the sampler is free to choose."""
-        if self.known_good:
-            return self.known_good.popleft()
+        if self.first_settings:
+            return self.first_settings.popleft()
         return self.smallest if refusals >= _REFUSALS and not self.study.tries_each_once else None
 
     def _note_opener(self, record: TrialRecord) -> None:

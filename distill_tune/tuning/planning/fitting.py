@@ -27,7 +27,7 @@ from distill_tune.paths import expanded
 from distill_tune.students import Student
 from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
-from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
+from distill_tune.tuning.planning.first_to_try import first_settings_over_limits, first_to_try
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.smallest import smallest_student
 from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
@@ -47,14 +47,14 @@ class Fitted:
     """The sampled values of the smallest student, which is within the limits, with a teacher or without."""
 
     @property
-    def known_good(self) -> list[Values]:
-        """Settings to try first, unless the search has learned from others' trials; see `known_good_beside`."""
+    def first_settings(self) -> list[Values]:
+        """Settings to try first, unless the search has learned from others' trials; see `first_settings_beside`."""
         search = self.space.config.search
         return first_to_try(self.space, self.limits) if search.start_with == "middle" else search.start_with
 
-    def known_good_beside(self, learned: int) -> list[Values]:
+    def first_settings_beside(self, learned: int) -> list[Values]:
         """Settings to try first in a search that has learned this many trials of others; with any, no middles."""
-        return [] if learned and self.space.config.search.start_with == "middle" else self.known_good
+        return [] if learned and self.space.config.search.start_with == "middle" else self.first_settings
 
     def without_teacher(self) -> Fitted:
         """The space of `confirm.baseline_search`, fitted.
@@ -78,7 +78,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
-    for warning in known_good_over_limits(space, fitted.limits):
+    for warning in first_settings_over_limits(space, fitted.limits):
         say(f"warning: {warning}")
     check_own_students(space, dataset)  # this and the next before students' steps are timed
     check_single_samples(space, dataset)
@@ -113,8 +113,8 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
     """
     _check_sampler(space)
     start_with = space.config.search.start_with
-    for known_good in start_with if start_with != "middle" else []:
-        _check_known_good(space, known_good)
+    for values in start_with if start_with != "middle" else []:
+        _check_first_setting(space, values)
     limits = Limits(space.config.limits, dataset)
     _check_costs_differ(space, limits)
     limits.know_latencies(space, known)
@@ -202,7 +202,7 @@ def _at_the_edges(space: Space, limits: Limits, cost: str) -> set[Any]:
     return found
 
 
-def _check_known_good(space: Space, values: Values) -> None:
+def _check_first_setting(space: Space, values: Values) -> None:
     try:
         space.as_optuna(values)
     except ConfigError as error:

@@ -46,8 +46,8 @@ def space_without_teacher(space: Space) -> Space:
     bare, start_with = Space(tables, ranges), space.config.search.start_with
     if start_with == "middle":
         return bare
-    known_good = [known for values in start_with if (known := _known(bare, values))]
-    return bare.with_fixed("search", "start_with", known_good)
+    first_settings = [kept for values in start_with if (kept := _kept(bare, values))]
+    return bare.with_fixed("search", "start_with", first_settings)
 
 
 def _replace_losses(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
@@ -82,7 +82,7 @@ def _drop_inits(space: Space, tables: dict[str, Any], ranges: Ranges) -> None:
         ranges["student", "init"] = Choice(tuple(able))
 
 
-def _known(space: Space, values: Values) -> Values:
-    """The known good values that are in the space."""
+def _kept(space: Space, values: Values) -> Values:
+    """The values of a setting that are in the space."""
     ranges = named(space.ranges)
     return {name: value for name, value in values.items() if name in ranges and ranges[name].contains(value)}

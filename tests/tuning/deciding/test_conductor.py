@@ -33,7 +33,7 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS.names)
-def test_no_rung_holds_the_first_known_good_of_a_family_back_and_it_is_measured_with_the_others(
+def test_no_rung_holds_the_opener_of_a_family_back_and_it_is_measured_with_the_others(
     tmp_path: Path, scheduler: str
 ) -> None:
     search = SPACE.config.search.model_copy(update={"scheduler": scheduler})
@@ -44,7 +44,7 @@ def test_no_rung_holds_the_first_known_good_of_a_family_back_and_it_is_measured_
         Budget(100),
         FakeLimits(None),  # type: ignore[arg-type]
         concurrency=20,
-        known_good=deque([{"student.family": "mlp"}]),
+        first_settings=deque([{"student.family": "mlp"}]),
     )
     opener = begin(conductor)
     for other in [begin(conductor) for _ in range(12)]:

@@ -49,8 +49,8 @@ def test_the_best_of_three_is_taken_up_before_another_trial_begins(make: Make) -
     assert conductor.ledger.records["0000"].status is Status.RUNNING
 
 
-def test_the_first_of_known_good_settings_trains_to_its_end_and_the_second_does_not(make: Make) -> None:
-    conductor = make(known_good=[{"optim.learning_rate": 1e-3}, {"optim.learning_rate": 1e-2}])
+def test_the_first_of_given_settings_trains_to_its_end_and_the_second_does_not(make: Make) -> None:
+    conductor = make(first_settings=[{"optim.learning_rate": 1e-3}, {"optim.learning_rate": 1e-2}])
     names = [run_a_leg(conductor, 0.5) for _ in range(2)]
     assert names == ["0000", "0001"]
     assert [record.epochs for record in conductor.ledger.records.values()] == [9, 1]
@@ -60,15 +60,15 @@ def test_the_first_of_known_good_settings_trains_to_its_end_and_the_second_does_
 def test_the_first_of_each_student_family_trains_to_its_end(tmp_path: Path) -> None:
     student = {"family": ["mlp", "convnet"], "mlp": {"width": 8}}
     space = Space.parse({**SPACE.tables, "student": student})
-    known_good = deque({"student.family": each} for each in ("mlp", "convnet", "mlp"))
+    first_settings = deque({"student.family": each} for each in ("mlp", "convnet", "mlp"))
     study, judge = Study(tmp_path / "study.journal", "s", space), Promotion().judge(SPACE.config.search)
-    conductor = Conductor(study, judge, Ledger(), Budget(9), NoLimits(), 2, known_good)  # type: ignore[arg-type]
+    conductor = Conductor(study, judge, Ledger(), Budget(9), NoLimits(), 2, first_settings)  # type: ignore[arg-type]
     for _ in range(3):
         run_a_leg(conductor, 0.5)
     assert [record.epochs for record in conductor.ledger.records.values()] == [9, 9, 1]
 
 
-def test_a_search_without_known_good_settings_lets_its_first_trial_pause(make: Make) -> None:
+def test_a_search_that_begins_with_no_settings_lets_its_first_trial_pause(make: Make) -> None:
     conductor = make()
     run_a_leg(conductor, 0.5)
     assert conductor.ledger.records["0000"].status is Status.PAUSED

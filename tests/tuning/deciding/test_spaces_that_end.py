@@ -51,9 +51,9 @@ def grid_of(tmp_path: Path, limits: FakeLimits, places: int, convnets: int) -> C
     optim = {"batch_size": {"choice": [16, 32, 64]}}
     tables = {"data": {"source": "digits"}, "student": student, "optim": optim}
     space = Space.parse({**tables, "search": {"max_epochs": 9, "sampler": "grid"}})
-    study, known_good = Study(tmp_path / "study.journal", "s", space), deque([space.middle()])
+    study, first_settings = Study(tmp_path / "study.journal", "s", space), deque([space.middle()])
     judge = Asha().judge(space.config.search)
-    return Conductor(study, judge, Ledger(), Budget(1000), limits, places, known_good, {"student.family": "mlp"})  # type: ignore[arg-type]
+    return Conductor(study, judge, Ledger(), Budget(1000), limits, places, first_settings, {"student.family": "mlp"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("places", [1, 4, 100])

@@ -19,8 +19,8 @@ from distill_tune.tuning.state.logbook import JOURNAL
 
 def test_the_first_to_be_tried_is_the_middle_of_every_range(preparation: Any) -> None:
     found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}})
-    assert found.known_good == [found.space.middle()]
-    assert found.known_good[0]["student.mlp.width"] == 16
+    assert found.first_settings == [found.space.middle()]
+    assert found.first_settings[0]["student.mlp.width"] == 16
 
 
 @pytest.mark.parametrize(("most", "width"), [(10_000, 64), (None, 16), (400, 11)])
@@ -29,7 +29,7 @@ def test_under_limits_it_begins_with_the_largest_student_that_they_allow(
 ) -> None:
     limits = {} if most is None else {"max_parameters": most}
     found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, limits=limits)
-    (first,) = found.known_good
+    (first,) = found.first_settings
     assert first == found.space.middle() | {"student.mlp.width": width}
     assert found.limits.excess(found.space.at(first)) is NO_EXCESS
 
@@ -37,7 +37,7 @@ def test_under_limits_it_begins_with_the_largest_student_that_they_allow(
 def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(preparation: Any) -> None:
     mlp = {"width": {"choice": [4, 8, 64]}, "depth": {"int": [1, 3]}}
     found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 300})
-    (first,) = found.known_good
+    (first,) = found.first_settings
 
     def fits(width: int, depth: int) -> bool:
         values = first | {"student.mlp.width": width, "student.mlp.depth": depth}
@@ -51,7 +51,7 @@ def test_what_all_ranges_together_leave_of_a_limit_is_used_by_each_in_its_turn(p
 def test_what_costs_nothing_stays_in_its_middle_under_limits(preparation: Any) -> None:
     mlp = {"width": {"log_int": [4, 64]}, "dropout": {"uniform": [0.0, 0.5]}}
     found, _ = fitted(preparation, student={"mlp": mlp}, limits={"max_parameters": 400})
-    (first,) = found.known_good
+    (first,) = found.first_settings
     assert (first["student.mlp.width"], first["student.mlp.dropout"]) == (11, 0.25)
 
 
@@ -63,14 +63,14 @@ def test_what_an_epoch_takes_is_timed_of_a_student_that_the_limits_allow(
     student = {"mlp": {"width": {"log_int": [4, 1024]}}}
     found, _ = fitted(preparation, student=student, limits={"max_parameters": most})
     ((timed, _),) = _middles(found.space, preparation.dataset)
-    assert timed == found.space.at(found.space.middle() if is_the_middle else found.known_good[0])
+    assert timed == found.space.at(found.space.middle() if is_the_middle else found.first_settings[0])
 
 
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
     search = {"objectives": ["val/accuracy", "parameters"]}
     student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}
     found, _ = fitted(preparation, student=student, limits=limits, search=search)
-    assert found.known_good == [found.space.middle()]
+    assert found.first_settings == [found.space.middle()]
 
 
 def test_each_student_family_is_begun_with(preparation: Any) -> None:
@@ -80,8 +80,8 @@ def test_each_student_family_is_begun_with(preparation: Any) -> None:
         "resnet": {"width": {"int": [2, 9]}},
     }
     found, _ = fitted(preparation, student=families, limits={"max_parameters": 10_000})
-    assert [values["student.family"] for values in found.known_good] == ["resnet", "mlp"]
-    assert ["student.mlp.width" in values for values in found.known_good] == [False, True]
+    assert [values["student.family"] for values in found.first_settings] == ["resnet", "mlp"]
+    assert ["student.mlp.width" in values for values in found.first_settings] == [False, True]
 
 
 def test_each_loss_and_optimizer_is_tried_once_with_all_else_in_the_middle(preparation: Any) -> None:
@@ -92,14 +92,14 @@ def test_each_loss_and_optimizer_is_tried_once_with_all_else_in_the_middle(prepa
     }
     found, _ = fitted(preparation, **named, limits={"max_parameters": 10_000})
     names = ("student.family", "loss.kind", "optim.kind")
-    assert [tuple(values[name] for name in names) for values in found.known_good] == [
+    assert [tuple(values[name] for name in names) for values in found.first_settings] == [
         ("resnet", "soft_targets", "adamw"),
         ("mlp", "soft_targets", "adamw"),
         ("resnet", "dist", "adamw"),
         ("resnet", "labels", "adamw"),
         ("resnet", "soft_targets", "sgd"),
     ]
-    first, _, with_dist, with_labels, _ = found.known_good
+    first, _, with_dist, with_labels, _ = found.first_settings
     assert with_dist == first | {"loss.kind": "dist", "loss.dist.intra_weight": pytest.approx(2**0.5)}
     assert with_labels == {
         name: value for name, value in first.items() if name not in ("loss.temperature", "loss.soft_weight")
@@ -118,7 +118,7 @@ def test_so_is_each_name_of_another_choice_if_the_first_student_has_it(
 ) -> None:
     mlp = {"widths": {"choice": [[8], [12]]}, "activation": {"choice": ["gelu", "relu", "silu"]}}
     found, _ = fitted(preparation, student={"family": families, "mlp": mlp, "resnet": {"width": {"int": [2, 9]}}})
-    names = [(values["student.family"], values.get("student.mlp.activation")) for values in found.known_good]
+    names = [(values["student.family"], values.get("student.mlp.activation")) for values in found.first_settings]
     assert names == tried
 
 
@@ -138,9 +138,9 @@ def test_with_a_name_that_makes_it_larger_a_student_is_again_the_largest_that_th
 
 def test_a_search_without_a_teacher_tries_each_loss_that_needs_none(preparation: Any) -> None:
     bare = fitted(preparation, confirm={"baseline_search": True})[0].without_teacher()
-    assert [values["loss.kind"] for values in bare.known_good] == bare.space.kinds
+    assert [values["loss.kind"] for values in bare.first_settings] == bare.space.kinds
     assert bare.space.kinds[0] == "labels", "the first of them is trained to its end"
-    assert len(bare.known_good) == 2
+    assert len(bare.first_settings) == 2
 
 
 def test_each_mix_of_teachers_is_tried(preparation: Any) -> None:
@@ -160,7 +160,7 @@ def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_t
     neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.5, 0.0]}}
     losing = {"kind": "dkd", "dkd": neither}
     found, _ = fitted(preparation, student={"mlp": {"width": {"log_int": [4, 64]}}}, loss=losing)
-    (first,) = found.known_good
+    (first,) = found.first_settings
     assert (first["loss.dkd.target_weight"], first["loss.dkd.non_target_weight"]) == (1.0, 0.5)
     assert (first["student.mlp.width"], first["loss.temperature"]) == (16, pytest.approx(8**0.5))
 
@@ -168,15 +168,15 @@ def test_where_values_in_the_middle_break_a_rule_together_it_begins_with_those_t
 def test_where_those_of_another_name_break_a_rule_together_the_name_stays(preparation: Any) -> None:
     neither = {"target_weight": {"choice": [1.0, 0.0]}, "non_target_weight": {"choice": [0.5, 0.0]}}
     found, _ = fitted(preparation, loss={"kind": ["soft_targets", "dkd"], "dkd": neither})
-    _, second = found.known_good
+    _, second = found.first_settings
     assert second["loss.kind"] == "dkd"
     assert (second["loss.dkd.target_weight"], second["loss.dkd.non_target_weight"]) == (1.0, 0.5)
 
 
 def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
     known = [{"optim.learning_rate": 0.01}]
-    assert fitted(preparation, search={"start_with": known})[0].known_good == known
-    assert fitted(preparation, search={"start_with": []})[0].known_good == []
+    assert fitted(preparation, search={"start_with": known})[0].first_settings == known
+    assert fitted(preparation, search={"start_with": []})[0].first_settings == []
 
 
 def test_a_start_whose_student_is_over_the_limits_is_told_of(preparation: Any) -> None:
@@ -203,14 +203,14 @@ def other(tmp_path: Path) -> str:
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
 def test_what_is_learnt_from_others_takes_the_place_of_the_middle(preparation: Any, other: str, sampler: str) -> None:
     found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 20})
-    assert (found.known_good_beside(5), said) == ([], [])
-    assert found.known_good_beside(0) == [found.space.middle()], "where nothing could be learnt"
+    assert (found.first_settings_beside(5), said) == ([], [])
+    assert found.first_settings_beside(0) == [found.space.middle()], "where nothing could be learnt"
 
 
 def test_whoever_says_where_to_start_is_heard_also_beside_what_is_learnt(preparation: Any, other: str) -> None:
     known = [{"optim.learning_rate": 0.01}]
     found, _ = fitted(preparation, search={"start_from": [other], "start_with": known, "trials": 20})
-    assert found.known_good_beside(5) == known
+    assert found.first_settings_beside(5) == known
 
 
 @pytest.mark.parametrize("sampler", ["random", "qmc", "cmaes", "nsgaii"])
@@ -218,7 +218,7 @@ def test_who_learns_nothing_from_others_begins_in_the_middle_and_that_is_said(
     preparation: Any, other: str, sampler: str
 ) -> None:
     found, said = fitted(preparation, search={"start_from": [other], "sampler": sampler, "trials": 99})
-    assert found.known_good == [found.space.middle()]
+    assert found.first_settings == [found.space.middle()]
     assert said == [
         f"warning: search.start_from has no effect, since search.sampler = '{sampler}' learns nothing from other "
         "searches; use 'gp' or 'tpe'"

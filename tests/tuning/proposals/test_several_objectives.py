@@ -151,9 +151,9 @@ class Slow(Counted):
 
 def test_a_latency_that_is_limited_is_written_down_of_whoever_was_timed(tmp_path: Path) -> None:
     space = Space.parse({**TABLES, "limits": {"max_latency_ms": 0.032}, "search": {}})
-    ledger, known_good = Ledger(), deque({"student.mlp.widths": widths} for widths in ([64], [8]))
+    ledger, first_settings = Ledger(), deque({"student.mlp.widths": widths} for widths in ([64], [8]))
     study = Study(tmp_path / JOURNAL, "s", space)
-    proposer = Proposer(study, ledger, Budget(6), Slow(), known_good, {})  # type: ignore[arg-type]
+    proposer = Proposer(study, ledger, Budget(6), Slow(), first_settings, {})  # type: ignore[arg-type]
     _, record = proposer.next() or pytest.fail("nothing was proposed")
     (refused,) = ledger.records.values()
     assert (refused.status, refused.latency_ms, record.latency_ms) == (Status.INFEASIBLE, 0.064, 0.008)

@@ -75,7 +75,7 @@ def test_a_trial_that_ends_its_process_again_and_again_takes_no_other_lane_along
     conductor, context = searched(
         tmp_path, preparation, places=1, lanes=3, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=retries
     )
-    conductor.known_good.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
+    conductor.first_settings.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
     run_search(conductor, context)
     first, deadly, third = conductor.ledger.records.values()
     assert first.status is third.status is Status.COMPLETED

@@ -212,7 +212,7 @@ def test_a_trial_that_spoils_its_process_fails_and_the_next_has_a_new_one(tmp_pa
     conductor, context = searched(
         tmp_path, preparation, places=1, trials=3, loss=loss, scheduler="none", max_epochs=3, retries=1
     )
-    conductor.known_good.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
+    conductor.first_settings.extend({"loss.temperature": each} for each in (1.0, 2.0, 1.0))
     run_search(conductor, context)
     first, spoiling, third = conductor.ledger.records.values()
     assert first.status is third.status is Status.COMPLETED

@@ -160,7 +160,7 @@ def test_a_strategy_needs_numbers_that_every_trial_has(of_all: dict[str, Any], i
         space.config.search.chosen("sampler").check(space)
 
 
-def test_known_good_settings_come_first_and_what_they_leave_out_is_sampled(tmp_path: Path) -> None:
+def test_given_settings_come_first_and_what_they_leave_out_is_sampled(tmp_path: Path) -> None:
     study = Study(tmp_path / "j", "s", space_with())
     proposal = study.ask({"optim.learning_rate": 0.02})
     assert proposal.values["optim.learning_rate"] == 0.02

@@ -87,7 +87,7 @@ def test_every_sampler_and_scheduler_goes_on_as_if_nothing_had_happened(
         goes_on_after_a_cut(tmp_path / "whole", whole, share, tmp_path / "cut", **search)
 
 
-def test_known_good_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
+def test_first_settings_that_were_not_tried_yet_are_tried_when_it_goes_on(tmp_path: Path) -> None:
     search = {"start_with": [{"optim.learning_rate": rate} for rate in (0.01, 0.02, 0.03)], "trials": 6}
     (tmp_path / "whole").mkdir()
     whole = Session(tmp_path / "whole", **search).run()
