@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +14,8 @@ import ray
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError, StorageError, last_line, one_line
-from distill_tune.tuning.cluster.places import are_places_waited_for, free_places
+from distill_tune.tuning.cluster.places import are_places_waited_for
+from distill_tune.tuning.cluster.waiting_notice import WaitingNotice
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import TrialRecord
@@ -63,7 +62,7 @@ class ConfirmationPool:
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
         """All workers; those that were up, with their groups, when last heard of; those waiting for a training."""
-        self._up_s, self._is_occupied = time.monotonic(), False
+        self._notice, self._is_occupied = WaitingNotice(_PATIENCE_S, ledger.say, "the confirmation waits"), False
         self._met = list[Training]()
         """Trainings requested by any call, without duplicates."""
         self._left, self._why = list[Training](), "no worker could be kept running"
@@ -167,11 +166,7 @@ class ConfirmationPool:
     def _say_what_is_waited_for(self) -> None:
         """Say once that no worker is up, after too long for a slow start."""
         with self._lock:
-            if self._up:
-                self._up_s = time.monotonic()
-            elif time.monotonic() - self._up_s > _PATIENCE_S:
-                self._up_s = math.inf
-                self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
+            self._notice.look(is_at_work=bool(self._up))
 
     def _say_of_occupied_gpus(self) -> None:
         with self._lock:
@@ -182,8 +177,8 @@ class ConfirmationPool:
     def _lost(self, worker: Any) -> None:
         """Note that a worker, or its group, is down; if that lasts long, what it waits for is reported."""
         if worker in self._up:
+            self._notice.look(is_at_work=True)  # it was, until now
             self._up.discard(worker)
-            self._up_s = time.monotonic()
 
     def _make_room_for(self, worker: Any) -> None:
         """Close idle workers if a worker's group is waiting for the places that they would keep to the end.
