@@ -17,6 +17,7 @@ from distill_tune.errors import DistillTuneError, StorageError, last_line, one_l
 from distill_tune.tuning.cluster.places import are_places_waited_for
 from distill_tune.tuning.cluster.waiting_notice import WaitingNotice
 from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.running.lane_desk import retries_in_lanes
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.confirmation import Candidate
@@ -57,7 +58,7 @@ class ConfirmationPool:
         self._count, self._resources = count, resources
         self._folder, self._budget, self._say = folder, budget, ledger.say
         self._lanes, self._lock = lanes, threading.Lock()
-        self._retries = retries if lanes == 1 else max(1, retries)  # a death takes all lanes of the process
+        self._retries = retries if lanes == 1 else retries_in_lanes(retries)
         self._files = files
         self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()

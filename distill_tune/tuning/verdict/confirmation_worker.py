@@ -8,7 +8,7 @@ from pathlib import Path
 import ray
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import StorageError, is_short_of_memory, one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
@@ -86,7 +86,7 @@ class ConfirmationWorker:
             if not isinstance(found, Exception):
                 self._gpu.reached(trial, found[-1]["epoch"])
                 yield News(trial, found)
-            elif is_short_of_memory(found) and (len(assignments) > 1 or self._gpu.is_worth_waiting_for()):
+            elif self._gpu.is_worth_another_try(found, len(assignments)):
                 crowded.add(trial)
             else:
                 yield self._failed(trial, found)

@@ -32,6 +32,10 @@ class OccupiedGpu:
         self._reached: dict[str, float] = {}
         """The last epoch of each trial."""
 
+    def is_worth_another_try(self, error: Exception, num_at_once: int = 1) -> bool:
+        """Whether to try a trial that raised this again: alone if several trained at once, otherwise a while later."""
+        return is_short_of_memory(error) and (num_at_once > 1 or self.is_worth_waiting_for())
+
     def is_worth_waiting_for(self) -> bool:
         """Whether a trial that had no memory here is not at fault, and is to be tried again."""
         if not (self._share and _is_occupied(self._share)):
