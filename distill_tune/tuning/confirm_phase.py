@@ -17,14 +17,8 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import (
-    SEARCHED_NO_TEACHER,
-    Candidate,
-    Confirmation,
-    candidates_of,
-    confirm,
-    fresh_seeds,
-)
+from distill_tune.tuning.verdict.candidate import SEARCHED_NO_TEACHER, Candidate, candidates_of, fresh_seeds
+from distill_tune.tuning.verdict.confirmation import Confirmation, confirm
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.front import candidates

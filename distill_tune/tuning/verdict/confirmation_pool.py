@@ -18,7 +18,7 @@ from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.running.lane_desk import retries_in_lanes
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_runs import ConfirmationRuns
 from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker, WorkerContext
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork, told_apart

@@ -20,7 +20,7 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry, Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 

@@ -16,7 +16,7 @@ from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.examination import examine, load_student

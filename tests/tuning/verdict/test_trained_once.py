@@ -17,7 +17,7 @@ from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import examination
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS, ConfirmationRuns
 from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
