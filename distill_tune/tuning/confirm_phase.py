@@ -17,15 +17,10 @@ from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import (
-    SEARCHED_NO_TEACHER,
-    Candidate,
-    Confirmation,
-    candidates_of,
-    confirm,
-    fresh_seeds,
-)
+from distill_tune.tuning.verdict.candidate import SEARCHED_NO_TEACHER, Candidate, candidates_of, fresh_seeds
+from distill_tune.tuning.verdict.confirmation import Confirmation, confirm
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.front import candidates
 
 _RESERVE = 3
@@ -82,19 +77,24 @@ class ConfirmPhase:
         self.ledger = Ledger(self._main.ledger.objective, self._main.ledger.watchers, self._reporter.tell)
         with ConfirmationPool(
             min(self._context.room, plan.num_runs),
+            self._worker_context(),
             self._context.preparation.prepared,
-            self._config.resources,
-            self._claim.folder,
             self.ledger,
             Budget(plan.num_runs, interrupt=self._interrupt),
             history.confirmations,
-            self._main.lanes,
-            self._config.search.retries,
-            self._context.files,
         ) as pool:
             planned = candidates_of(self._space, best[: plan.top], seeds)
             reserve = self._reserve(best[plan.top : plan.top + _RESERVE], seeds)
             return confirm(planned, pool.train, self._main.ledger.objective, searched, further, reserve)
+
+    def _worker_context(self) -> WorkerContext:
+        return WorkerContext(
+            self._config.resources,
+            self._claim.folder,
+            self._main.lanes,
+            self._config.search.retries,
+            self._context.files,
+        )
 
     def _reserve(self, best: list[TrialRecord], seeds: list[int]) -> Iterator[Candidate]:
         """The next best candidates, each only if none before it could be confirmed."""

@@ -28,8 +28,9 @@ from distill_tune.tuning.showing.tensorboard import CHARTS, TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict.candidate import DEFAULT_DISTILLATION, Candidate, baselines_of
 from distill_tune.tuning.verdict.clock import Clock
-from distill_tune.tuning.verdict.confirmation import DEFAULT_DISTILLATION, Candidate, Confirmation, baselines_of
+from distill_tune.tuning.verdict.confirmation import Confirmation
 from distill_tune.tuning.verdict.examination import Examination
 from distill_tune.tuning.verdict.front import front_rows
 from distill_tune.tuning.verdict.outcome import complete

@@ -20,7 +20,7 @@ from distill_tune.evaluation.corruptions import SEVERITIES
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.layout import Layout
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.worker_group import train

@@ -20,7 +20,7 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine, load_student
 
 SEEDS = [1, 2, 3, 4, 5]

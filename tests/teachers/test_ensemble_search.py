@@ -16,7 +16,7 @@ from distill_tune.distillation.cache.labelling import label_inputs
 from distill_tune.search import main
 from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.summary import teacher_of
 

@@ -7,7 +7,7 @@ from seen_processes import commands
 
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 
 
 class Killer(Watcher):

@@ -32,7 +32,7 @@ def preparation(small_space: Space, tmp_path_factory: pytest.TempPathFactory) ->
 def winner(small_space: Space) -> Any:
     """The candidate of trial 7, to be trained again in two seeds."""
     from distill_tune.tuning.state.records import TrialRecord
-    from distill_tune.tuning.verdict.confirmation import Candidate, fresh_seeds
+    from distill_tune.tuning.verdict.candidate import Candidate, fresh_seeds
 
     config = small_space.at(VALUES)
     record = TrialRecord(

@@ -11,7 +11,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 
 from distill_tune.config.searching import ResourcesConfig
 from distill_tune.tuning.state.records import Report
-from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker, WorkerContext
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.groups import WORKERS
@@ -119,8 +119,9 @@ def spacious(resources: ResourcesConfig, folder: Path, name: str, retries: int) 
 class SpaciousWorker(ConfirmationWorker):
     """A confirmation worker with a `Spacious` group."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, *others: Any):
-        self._folder, self._group = folder, Spacious(resources.workers_per_trial, folder)
+    def __init__(self, context: WorkerContext, name: str):
+        self._context = context
+        self._group = Spacious(context.resources.workers_per_trial, context.folder)
         self._group.start()
 
 

@@ -21,7 +21,7 @@ from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_
 from distill_tune.tuning.planning.fitting import fit
 from distill_tune.tuning.planning.laning import with_lanes
 from distill_tune.tuning.planning.teacher_time import estimated_teacher_time
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.lane_group import LaneGroup

@@ -33,7 +33,7 @@ from distill_tune.distillation.training.norm_limit import NormLimit, norm_limit
 from distill_tune.distillation.training.objective import NO_FEATURES, LossTerms, Objective
 from distill_tune.distillation.training.pace import laid_out
 from distill_tune.distillation.training.validation import Sums, evaluate, share_right, sums_of
-from distill_tune.distillation.training.written_out import is_written_out, written_out
+from distill_tune.distillation.training.written_out import are_terms_written_out, written_out
 from distill_tune.errors import TrainingError
 
 _GAP_BYTES = 1 << 30
@@ -68,7 +68,7 @@ class Run:
         self.hold = begin(self.student, config, materials)
         self.limit_norm = NormLimit(self.student, norm_limit(config, materials.teacher_weights))
         self.objective = Objective(config)
-        self.is_written_out = is_written_out(self.objective)
+        self.are_terms_written_out = are_terms_written_out(self.objective)
         self.taught = with_features(self.objective.on_features, self.student, materials, seed)
         self.trained: nn.Module = self.student if self.taught is None else self.taught
         self.forward = data_parallel(self.trained, self.shard, device, not self._has_parts_of_ones_own)
@@ -182,7 +182,7 @@ class Run:
         progress = progress_at(turn.step, self.total_steps)
         with averaging(self.forward, turn.ends):
             logits, teacher_logits, on_features = self._answers(batch, batch_number)
-            if self.is_written_out:
+            if self.are_terms_written_out:
                 terms, by_logits = written_out(self.objective, logits, batch, teacher_logits, progress)
                 loss = self.objective.weigh(*terms, progress)
                 logits.backward(by_logits if turn.share == 1 else by_logits * turn.share)

@@ -28,7 +28,7 @@ class WrittenOut(NamedTuple):
     """[batch, classes]: the gradient of the minimised loss."""
 
 
-def is_written_out(objective: Objective) -> bool:
+def are_terms_written_out(objective: Objective) -> bool:
     """Whether all its terms have hand-written gradients; by exact class, as a subclass may compute something else."""
     return objective.is_plain and (not objective.has_soft or type(objective.loss) is SoftTargets)
 
@@ -40,7 +40,7 @@ def written_out(
     """The same terms as `Objective.terms`, and the gradient of their weighted sum.
 
     Args:
-        objective: one that `is_written_out`.
+        objective: one for which `are_terms_written_out`.
         logits: float32 [batch, classes].
         batch: the batch of these logits.
         teacher_logits: float32 [batch, classes]; may be None if `uses_teacher` is false.

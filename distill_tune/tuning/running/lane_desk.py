@@ -26,6 +26,11 @@ class Turn:
     """Trials that were running too often when a process died."""
 
 
+def retries_in_lanes(retries: int) -> int:
+    """How often a training is tried again: at least once, as its first death, with others, need not be its fault."""
+    return max(1, retries)
+
+
 class LaneDesk:
     """The hands of all places.
 
@@ -35,7 +40,7 @@ class LaneDesk:
     """
 
     def __init__(self, retries: int):
-        self._retries = max(1, retries)  # after a first death, with others, it need not be at fault
+        self._retries = retries_in_lanes(retries)
         self._hands: defaultdict[int, Hand] = defaultdict(dict)
         self._at_work: dict[int, list[str]] = {}
         self._deaths: Counter[str] = Counter()

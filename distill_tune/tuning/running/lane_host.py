@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from distill_tune.errors import StorageError, is_short_of_memory, one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.faults import end_if_spoilt
@@ -86,7 +86,7 @@ class LaneHost(TuneActor):
         if not isinstance(found, Exception):
             told[trial] = News(trial, reports + [dict(report) for report in found])
             self._gpu.reached(trial, told[trial].reports[-1]["epoch"])
-        elif is_short_of_memory(found) and (len(turn.due) > 1 or self._gpu.allow_retry()):
+        elif self._gpu.allow_another_try(found, len(turn.due)):
             self._is_short = True  # it is tried again
         else:
             self._context.log(trial, found)

@@ -8,8 +8,6 @@ there, and raised where Tune lets it through.
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
-from distill_tune.tuning.cluster.places import free_places
+from distill_tune.tuning.cluster.waiting_notice import WaitingNotice
 from distill_tune.tuning.deciding.conductor import Conductor
 from distill_tune.tuning.state.records import Report, Status
 from distill_tune.tuning.workers.trial import DIED, FAILURE, NO_ROOM, REPORTS, SAYS
@@ -166,9 +164,8 @@ class Waiting(Stopper):
     """
 
     def __init__(self, conductor: Conductor, scheduler: ConductedScheduler, say: Callable[[str], None]):
-        self._conductor, self._scheduler, self._say = conductor, scheduler, say
-        self._since_s = time.monotonic()
-        """Since when no trial has been running; infinity once that has been said."""
+        self._conductor, self._scheduler = conductor, scheduler
+        self._notice = WaitingNotice(PATIENCE_S, say, "waiting")
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """False: single trials are not stopped here."""
@@ -176,14 +173,6 @@ class Waiting(Stopper):
 
     def stop_all(self) -> bool:
         """Whether the search is over, also for trials that have not begun."""
-        self._look()
-        return self._conductor.budget.ended_by is not None and not self._scheduler.is_anybody_at_work
-
-    def _look(self) -> None:
-        """Say what the search waits for, once each time it waits too long for a mere slow start."""
-        now_s = time.monotonic()
-        if self._scheduler.is_anybody_at_work or not self._conductor.ledger.count(Status.RUNNING):
-            self._since_s = now_s
-        elif now_s - self._since_s > PATIENCE_S:
-            self._since_s = math.inf
-            self._say(f"waiting for a place, or for a process to start in it: {free_places()}")
+        is_at_work = self._scheduler.is_anybody_at_work
+        self._notice.look(is_at_work or not self._conductor.ledger.count(Status.RUNNING))
+        return self._conductor.budget.ended_by is not None and not is_at_work

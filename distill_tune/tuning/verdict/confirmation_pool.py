@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray
 
-from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import DistillTuneError, StorageError, last_line, one_line
-from distill_tune.tuning.cluster.places import are_places_waited_for, free_places
+from distill_tune.tuning.cluster.places import are_places_waited_for
+from distill_tune.tuning.cluster.waiting_notice import WaitingNotice
 from distill_tune.tuning.deciding.budget import Budget
+from distill_tune.tuning.running.lane_desk import retries_in_lanes
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_runs import ConfirmationRuns
-from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker, WorkerContext
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork, told_apart
 from distill_tune.tuning.verdict.work_queue import WorkQueue, dealt
-from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import WORKERS
 
 _WORKER_RESTARTS = 100
@@ -41,41 +38,30 @@ class ConfirmationPool:
     def __init__(
         self,
         count: int,
+        context: WorkerContext,
         prepared: Prepared,
-        resources: ResourcesConfig,
-        folder: Path,
         ledger: Ledger,
         budget: Budget,
         known: Mapping[str, TrialRecord] | None = None,
-        lanes: int = 1,
-        retries: int = 2,
-        files: Files = HERE,
     ):
-        """Finished `known` trainings of an earlier session are not run again, and started ones are resumed.
-
-        `retries` is how often a training whose process died is started again; `files` are those of the folder.
-        """
-        self._count, self._resources = count, resources
-        self._folder, self._budget, self._say = folder, budget, ledger.say
-        self._lanes, self._lock = lanes, threading.Lock()
-        self._retries = retries if lanes == 1 else max(1, retries)  # a death takes all lanes of the process
-        self._files = files
-        self._runs = ConfirmationRuns(ledger, known or {}, folder, prepared, files)
+        """`count` workers; finished `known` trainings of an earlier session are not run again, started ones resumed."""
+        self._count, self._context = count, context
+        self._budget, self._say, self._lock = budget, ledger.say, threading.Lock()
+        self._retries = context.retries if context.lanes == 1 else retries_in_lanes(context.retries)
+        self._runs = ConfirmationRuns(ledger, known or {}, context.folder, prepared, context.files)
         self._workers, self._up, self._idle = list[Any](), set[Any](), set[Any]()
         """All workers; those that were up, with their groups, when last heard of; those waiting for a training."""
-        self._up_s, self._is_occupied = time.monotonic(), False
+        self._notice, self._is_occupied = WaitingNotice(_PATIENCE_S, ledger.say, "the confirmation waits"), False
         self._met = list[Training]()
         """Trainings requested by any call, without duplicates."""
         self._left, self._why = list[Training](), "no worker could be kept running"
         """Trainings whose processes died too often; which are to blame is decided at the end."""
 
     def __enter__(self) -> ConfirmationPool:
-        alone = self._resources.workers_per_trial == 1
-        cpus, gpus = (self._resources.cpus_per_worker, self._resources.gpus_per_worker) if alone else (0, 0)
+        asked = self._context.resources
+        cpus, gpus = (asked.cpus_per_worker, asked.gpus_per_worker) if asked.workers_per_trial == 1 else (0, 0)
         worker = ray.remote(ConfirmationWorker).options(num_cpus=cpus, num_gpus=gpus, max_restarts=_WORKER_RESTARTS)
-        names = (f"worker-{n}" for n in range(self._count))
-        shared = self._retries, self._lanes, self._files
-        self._workers = [worker.remote(self._resources, self._folder, name, *shared) for name in names]
+        self._workers = [worker.remote(self._context, f"worker-{n}") for n in range(self._count)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
@@ -86,7 +72,7 @@ class ConfirmationPool:
                 with suppress(ray.exceptions.RayError):  # it died: nothing left to release
                     ray.get(worker.close.remote())
             ray.kill(worker)
-        shutil.rmtree(self._folder / WORKERS, ignore_errors=True)
+        shutil.rmtree(self._context.folder / WORKERS, ignore_errors=True)
 
     def train(self, candidates: list[Candidate]) -> None:
         """Train every candidate in each of its seeds; fills their `weights` and `reports`.
@@ -108,7 +94,7 @@ class ConfirmationPool:
             self._runs.repeat(training, like)
 
     def _train(self, asked: list[Training]) -> None:
-        queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._lanes)), list[Exception](), []
+        queue, faults, self._left = WorkQueue(dealt(asked, self._count, self._context.lanes)), list[Exception](), []
         threads = [threading.Thread(target=self._work, args=(w, queue, faults), daemon=True) for w in self._workers]
         for thread in threads:
             thread.start()
@@ -167,11 +153,7 @@ class ConfirmationPool:
     def _say_what_is_waited_for(self) -> None:
         """Say once that no worker is up, after too long for a slow start."""
         with self._lock:
-            if self._up:
-                self._up_s = time.monotonic()
-            elif time.monotonic() - self._up_s > _PATIENCE_S:
-                self._up_s = math.inf
-                self._say(f"the confirmation waits for a place, or for a process to start in it: {free_places()}")
+            self._notice.look(is_at_work=bool(self._up))
 
     def _say_of_occupied_gpus(self) -> None:
         with self._lock:
@@ -182,8 +164,8 @@ class ConfirmationPool:
     def _lost(self, worker: Any) -> None:
         """Note that a worker, or its group, is down; if that lasts long, what it waits for is reported."""
         if worker in self._up:
+            self._notice.look(is_at_work=True)  # it was, until now
             self._up.discard(worker)
-            self._up_s = time.monotonic()
 
     def _make_room_for(self, worker: Any) -> None:
         """Close idle workers if a worker's group is waiting for the places that they would keep to the end.
@@ -246,7 +228,7 @@ class ConfirmationPool:
             trial_id, reports, failure = ray.get(reference)
             if reports or failure is not None:
                 self._up.add(worker)
-            elif self._resources.workers_per_trial == 1:  # its one process is up
+            elif self._context.resources.workers_per_trial == 1:  # its one process is up
                 self._say_of_occupied_gpus()
             else:
                 self._make_room_for(worker)

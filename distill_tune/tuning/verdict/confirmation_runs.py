@@ -13,7 +13,7 @@ from pathlib import Path
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Report, Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate, confirmation_record
+from distill_tune.tuning.verdict.candidate import Candidate, confirmation_record
 from distill_tune.tuning.verdict.training import Training, TrainingAtWork
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.checkpoints import checkpoint_of

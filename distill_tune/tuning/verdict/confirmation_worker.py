@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import ray
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import StorageError, is_short_of_memory, one_line
+from distill_tune.errors import StorageError, one_line
 from distill_tune.tuning.state.records import News, Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.faults import end_if_spoilt, log_fault
-from distill_tune.tuning.workers.files import Files
+from distill_tune.tuning.workers.files import HERE, Files
 from distill_tune.tuning.workers.groups import make_group
 from distill_tune.tuning.workers.lane_group import LaneGroup
 from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
 from distill_tune.tuning.workers.worker_group import WorkerGroup, WorkersAreNotUp
 
 
+@dataclass(frozen=True)
+class WorkerContext:
+    """What all workers of a confirmation share; each assignment brings its data and teacher."""
+
+    resources: ResourcesConfig
+    folder: Path
+    """The search's."""
+    lanes: int = 1
+    """Trainings that run at the same time in one worker."""
+    retries: int = 2
+    """How often a training whose process died is started again; in lanes at least once."""
+    files: Files = HERE
+    """Access to the folder's files."""
+
+    def group_of(self, name: str) -> WorkerGroup | LaneGroup:
+        """The group of one worker, not yet started."""
+        if self.lanes > 1:
+            return LaneGroup(self.resources)
+        return make_group(self.resources, self.folder, name, self.retries, self.files)
+
+
 class ConfirmationWorker:
     """Trains batches of assignments: one at a time in a worker group, or several in lanes."""
 
-    def __init__(self, resources: ResourcesConfig, folder: Path, name: str, retries: int, lanes: int, files: Files):
-        self._folder, self._files = folder, files
-        self._group: WorkerGroup | LaneGroup = (
-            make_group(resources, folder, name, retries, files) if lanes == 1 else LaneGroup(resources)
-        )
+    def __init__(self, context: WorkerContext, name: str):
+        self._context, self._group = context, context.group_of(name)
         self._group.start()
-        self._gpu = OccupiedGpu(resources)
+        self._gpu = OccupiedGpu(context.resources)
 
     def train(self, assignments: list[Assignment]) -> Iterator[News]:
         """Train all to the end; yields the news of each after each epoch.
@@ -86,7 +105,7 @@ class ConfirmationWorker:
             if not isinstance(found, Exception):
                 self._gpu.reached(trial, found[-1]["epoch"])
                 yield News(trial, found)
-            elif is_short_of_memory(found) and (len(assignments) > 1 or self._gpu.allow_retry()):
+            elif self._gpu.allow_another_try(found, len(assignments)):
                 crowded.add(trial)
             else:
                 yield self._failed(trial, found)
@@ -107,6 +126,6 @@ class ConfirmationWorker:
             yield from group.next_reports(group.trials).items()
 
     def _failed(self, trial_id: str, error: Exception) -> News:
-        log_fault(self._files, self._folder, trial_id, error)
+        log_fault(self._context.files, self._context.folder, trial_id, error)
         end_if_spoilt(error)
         return News(trial_id, [], one_line(error))

@@ -35,7 +35,7 @@ from distill_tune.layout import Layout
 from distill_tune.students import Student, student_on
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.threads import faster_threads, threads
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.marks import Examined, Key, Marks, examined, marks_of
 from distill_tune.tuning.workers.keeping import fold_weights
 

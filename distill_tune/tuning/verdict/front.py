@@ -16,7 +16,7 @@ from distill_tune.tuning.dominance import on_front, spread
 from distill_tune.tuning.showing.wording import amount
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord, merit_of
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 
 
 def front_of(ledger: Ledger) -> list[TrialRecord]:

@@ -18,7 +18,8 @@ from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import merit_of
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.confirmation import Candidate, Confirmation
+from distill_tune.tuning.verdict.candidate import Candidate
+from distill_tune.tuning.verdict.confirmation import Confirmation
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.verdict.verdicts import verdicts_of
 

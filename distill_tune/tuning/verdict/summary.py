@@ -17,8 +17,9 @@ from distill_tune.tuning.deciding.budget import Reason
 from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.clock import Clock, training_share
-from distill_tune.tuning.verdict.confirmation import Candidate, Confirmation
+from distill_tune.tuning.verdict.confirmation import Confirmation
 from distill_tune.tuning.verdict.rungs import rung_report
 
 if TYPE_CHECKING:

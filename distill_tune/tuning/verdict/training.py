@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from distill_tune.config.sections import SECTIONS
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.workers.assignment import Assignment
 
 _READ = SECTIONS.keys() - {"search", "confirm", "limits", "export"}

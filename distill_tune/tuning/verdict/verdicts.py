@@ -9,7 +9,7 @@ from distill_tune.evaluation.bootstrap import bootstrap_difference
 from distill_tune.evaluation.intervals import p_value, paired_difference
 from distill_tune.evaluation.significance import holm, pooled_mcnemar
 from distill_tune.evaluation.verdict import judge
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import Examination
 
 

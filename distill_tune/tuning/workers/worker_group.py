@@ -12,7 +12,6 @@ from collections.abc import Generator
 from contextlib import closing
 
 from distill_tune.config.searching import ResourcesConfig
-from distill_tune.errors import is_short_of_memory
 from distill_tune.tuning.state.records import Report
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.keeping import Keeper
@@ -87,7 +86,7 @@ class InProcessGroup(WorkerGroup):
         try:
             report = next(self._reports)
         except RuntimeError as error:
-            if not (is_short_of_memory(error) and self._gpu.allow_retry()):
+            if not self._gpu.allow_another_try(error):
                 raise
         else:
             self._gpu.reached(self._assignment.trial_id, report["epoch"])

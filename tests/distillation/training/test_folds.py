@@ -23,7 +23,7 @@ from distill_tune.evaluation.calibration import fitted_temperature
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.train import main
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.workers import keeping, worker_group
 from distill_tune.tuning.workers.assignment import Assignment

@@ -14,7 +14,7 @@ from distill_tune.config import Config, Space
 from distill_tune.distillation.losses.soft_targets import SoftTargets
 from distill_tune.distillation.training import run as run_module
 from distill_tune.distillation.training.objective import Objective
-from distill_tune.distillation.training.written_out import is_written_out, written_out
+from distill_tune.distillation.training.written_out import are_terms_written_out, written_out
 
 Make = Callable[..., Space]
 Ready = Callable[[Space], tuple[Config, Any]]
@@ -42,7 +42,7 @@ def test_terms_and_gradient_are_those_of_autograd(
 ) -> None:
     logits, batch = batch_of(6, seed, unlabelled, mixed)
     sought = objective(smoothing, **loss)
-    assert is_written_out(sought)
+    assert are_terms_written_out(sought)
     teacher = batch.teacher_logits if sought.uses_teacher else None
     leaf = (spread * logits).requires_grad_()
     terms = sought.terms(leaf, batch, teacher, progress)
@@ -88,13 +88,13 @@ class Halved(SoftTargets):
     ids=["another loss", "a further term", "on features"],
 )
 def test_what_has_another_term_is_left_to_autograd(loss: dict[str, Any]) -> None:
-    assert not is_written_out(objective(**loss))
+    assert not are_terms_written_out(objective(**loss))
 
 
 def test_what_is_derived_from_soft_targets_is_left_to_autograd() -> None:
     sought = objective(kind="soft_targets")
     sought.loss = Halved()
-    assert not is_written_out(sought)
+    assert not are_terms_written_out(sought)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_training_ends_where_one_by_autograd_ends(
     def never(_: Objective) -> bool:
         return False
 
-    monkeypatch.setattr(run_module, "is_written_out", never)
+    monkeypatch.setattr(run_module, "are_terms_written_out", never)
     theirs = weights_after(prepared)
     tolerance = 1e-2 if "bfloat16" in str(sections) else 1e-4
     for name, weight in ours.items():

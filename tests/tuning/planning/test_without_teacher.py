@@ -17,7 +17,8 @@ from distill_tune.tuning.planning.time_budget import Times, affordable_epochs, p
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.state.plan import ConfirmationPlan
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import SEARCHED_NO_TEACHER, Candidate, candidates_of, confirm
+from distill_tune.tuning.verdict.candidate import SEARCHED_NO_TEACHER, Candidate, candidates_of
+from distill_tune.tuning.verdict.confirmation import confirm
 from distill_tune.tuning.verdict.remarks import left_out_in_words
 
 SHIPPED = sorted(Path("search_spaces").glob("*.toml"))

@@ -23,7 +23,7 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import JOURNAL
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.front import front_of, front_rows
 
 

@@ -20,8 +20,9 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Entry, Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 
 HERE = Path(__file__).parents[1]
 
@@ -86,16 +87,16 @@ def test_trainings_of_a_confirmation_in_which_nothing_could_be_used_are_trained_
     config, source = small_space.at(VALUES), TrialRecord(7, "0007", VALUES)
     loss = config.loss.model_copy(update={"kind": "broken_loss:Broken"})
     broken = Candidate("trial-0007", config.model_copy(update={"loss": loss}), [1000, 1001], source)
-    resources, logbook = small_space.config.resources, Logbook(tmp_path)
+    context, logbook = WorkerContext(small_space.config.resources, tmp_path), Logbook(tmp_path)
     ledger = Ledger(watchers=[logbook])
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, ledger, Budget(2)) as pool:
+    with ConfirmationPool(1, context, preparation.prepared, ledger, Budget(2)) as pool:
         pool.train([broken])
     assert ledger.count(Status.FAILED) == 2
     logbook.write(Entry.FAILED)
     logbook.release()
     known, again = History.of(tmp_path).confirmations, Ledger()
     mended = Candidate("trial-0007", config, [1000, 1001], source)
-    with ConfirmationPool(1, preparation.prepared, resources, tmp_path, again, Budget(2), known) as pool:
+    with ConfirmationPool(1, context, preparation.prepared, again, Budget(2), known) as pool:
         pool.train([mended])
     assert again.count(Status.COMPLETED) == again.count() == 2
     assert len(mended.weights) == 2

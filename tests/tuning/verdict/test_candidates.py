@@ -5,8 +5,8 @@ import pytest
 from distill_tune.config.space import Space
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of, confirmation_record, fresh_seeds
 from distill_tune.tuning.verdict.clock import first_step_s, last_end_s, training_share
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of, confirmation_record, fresh_seeds
 from distill_tune.tuning.verdict.training import Training
 
 

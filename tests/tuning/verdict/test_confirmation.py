@@ -16,8 +16,9 @@ from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.examination import examine, load_student
 from distill_tune.tuning.verdict.verdicts import verdict_of, verdicts_of
 
@@ -28,9 +29,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(120)]
 def trained(
     a_ray: None, winner: Candidate, small_space: Space, preparation: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[list[Candidate], Ledger]:
-    ledger, resources = Ledger(), small_space.config.resources
-    folder = tmp_path_factory.mktemp("confirmed")
-    with ConfirmationPool(2, preparation.prepared, resources, folder, ledger, Budget(6)) as pool:
+    ledger, context = Ledger(), WorkerContext(small_space.config.resources, tmp_path_factory.mktemp("confirmed"))
+    with ConfirmationPool(2, context, preparation.prepared, ledger, Budget(6)) as pool:
         pool.train([winner])
         baselines = baselines_of(winner)
         pool.train(baselines)

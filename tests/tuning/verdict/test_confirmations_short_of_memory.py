@@ -12,9 +12,8 @@ from distill_tune.config import Space
 from distill_tune.distillation.lanes.fused import Fused
 from distill_tune.distillation.lanes.lanes import Lanes
 from distill_tune.tuning.state.records import News
-from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker, WorkerContext
 from distill_tune.tuning.workers.assignment import Assignment
-from distill_tune.tuning.workers.files import HERE
 from distill_tune.tuning.workers.occupied_gpu import OccupiedGpu
 
 SHORT = "CUDA out of memory. Tried to allocate 2.00 GiB"
@@ -29,7 +28,7 @@ def confirmed(small_space: Space, preparation: Any, tmp_path: Path) -> Callable[
     """The news of so many trainings in as many lanes."""
 
     def made(count: int) -> list[News]:
-        worker = ConfirmationWorker(small_space.config.resources, tmp_path, "worker", 1, 2, HERE)
+        worker = ConfirmationWorker(WorkerContext(small_space.config.resources, tmp_path, lanes=2), "worker")
         one = Assignment("0", small_space.at(VALUES), 0, preparation.prepared)
         return list(worker.train([replace(one, trial_id=f"{seed}", seed=seed) for seed in range(count)]))
 

@@ -7,16 +7,17 @@ import pytest
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.tuning.deciding.budget import Budget
 from distill_tune.tuning.state.ledger import Ledger
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.training import Training
 
 
 @pytest.fixture
 def pool(winner: Candidate, tmp_path: Path) -> ConfirmationPool:
     """One whose trainings may lose their process once."""
-    resources = winner.config.resources
-    return ConfirmationPool(1, Prepared(tmp_path, None), resources, tmp_path, Ledger(), Budget(1), retries=1)
+    context = WorkerContext(winner.config.resources, tmp_path, retries=1)
+    return ConfirmationPool(1, context, Prepared(tmp_path, None), Ledger(), Budget(1))
 
 
 def lost(pool: ConfirmationPool, training: Training, *epochs: int) -> list[Training]:

@@ -17,9 +17,10 @@ from distill_tune.tuning.state.history import History
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.logbook import Logbook
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.verdict.work_queue import WorkQueue
 
@@ -32,10 +33,16 @@ def pool_of(small_space: Space, preparation: Any, tmp_path: Path) -> PoolOf:
     """A pool of `count` confirmation workers, in the folder of one search."""
 
     def made(
-        count: int, ledger: Ledger, budget: Budget, workers_per_trial: int = 1, **options: Any
+        count: int,
+        ledger: Ledger,
+        budget: Budget,
+        workers_per_trial: int = 1,
+        known: dict[str, TrialRecord] | None = None,
+        **options: Any,
     ) -> ConfirmationPool:
         resources = small_space.config.resources.model_copy(update={"workers_per_trial": workers_per_trial})
-        return ConfirmationPool(count, preparation.prepared, resources, tmp_path, ledger, budget, **options)
+        context = WorkerContext(resources, tmp_path, **options)
+        return ConfirmationPool(count, context, preparation.prepared, ledger, budget, known)
 
     return made
 

@@ -17,7 +17,7 @@ from distill_tune.students import Student, student_on
 from distill_tune.tuning.planning import examination_time
 from distill_tune.tuning.planning.examination_time import examination_s, num_answers
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine
 
 LOOKS = 2 * 3

@@ -10,7 +10,7 @@ from distill_tune.config import Space
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS, ConfirmationRuns
 from distill_tune.tuning.verdict.training import Training
 from distill_tune.tuning.workers.checkpoints import checkpoint_of

@@ -20,7 +20,7 @@ from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.students import Student, student_on
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.remarks import not_finite_in_words
 from distill_tune.tuning.verdict.verdicts import verdicts_of

@@ -17,9 +17,10 @@ from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict import examination
-from distill_tune.tuning.verdict.confirmation import Candidate, baselines_of
+from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.confirmation_pool import ConfirmationPool
 from distill_tune.tuning.verdict.confirmation_runs import WEIGHTS, ConfirmationRuns
+from distill_tune.tuning.verdict.confirmation_worker import WorkerContext
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.training import Training, told_apart
 from distill_tune.tuning.workers.files import HERE
@@ -125,7 +126,8 @@ def test_what_is_alike_is_trained_once_and_examined_once(
     ledger.say = said.append
     first, twin = winner.again(winner.seeds), replace(winner.again(winner.seeds), name="twin")
     late = replace(winner.again(winner.seeds), name="late")
-    with ConfirmationPool(2, preparation.prepared, small_space.config.resources, tmp_path, ledger, Budget(6)) as pool:
+    context = WorkerContext(small_space.config.resources, tmp_path)
+    with ConfirmationPool(2, context, preparation.prepared, ledger, Budget(6)) as pool:
         pool.train([first, twin])
         pool.train([late])
     assert said == [

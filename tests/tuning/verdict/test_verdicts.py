@@ -7,7 +7,7 @@ from small import TABLES, VALUES
 from distill_tune.config import Space
 from distill_tune.evaluation.significance import holm
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict.confirmation import Candidate
+from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import Examination
 from distill_tune.tuning.verdict.marks import Examined, Key, examined, marks_of
 from distill_tune.tuning.verdict.verdicts import verdicts_of

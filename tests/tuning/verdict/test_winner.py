@@ -9,7 +9,8 @@ from small import TABLES
 from distill_tune.config import Space
 from distill_tune.tuning.state.records import Report, TrialRecord
 from distill_tune.tuning.verdict import summary
-from distill_tune.tuning.verdict.confirmation import Candidate, confirm
+from distill_tune.tuning.verdict.candidate import Candidate
+from distill_tune.tuning.verdict.confirmation import confirm
 from distill_tune.tuning.verdict.remarks import failures_in_words
 
 CONFIG = Space.parse({**TABLES, "student": {"family": "mlp", "mlp": {"widths": [8]}}, "loss": {}, "optim": {}}).config

@@ -18,7 +18,7 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import StorageError
 from distill_tune.tuning.running.lane_desk import Turn
 from distill_tune.tuning.running.lane_host import LANES, LaneHost
-from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker
+from distill_tune.tuning.verdict.confirmation_worker import ConfirmationWorker, WorkerContext
 from distill_tune.tuning.workers import ray_train_group
 from distill_tune.tuning.workers.assignment import Assignment
 from distill_tune.tuning.workers.files import Files
@@ -90,7 +90,8 @@ def test_a_rank_whose_node_has_no_room_ends_its_process_as_the_others_do_not_hea
 def test_a_run_of_a_confirmation_for_which_there_is_no_room_is_no_outcome(
     lanes: int, assignment: Assignment, small_space: Space, tmp_path: Path
 ) -> None:
-    worker = ConfirmationWorker(small_space.config.resources, tmp_path, "w", 1, lanes, assignment.files)
+    context = WorkerContext(small_space.config.resources, tmp_path, lanes, files=assignment.files)
+    worker = ConfirmationWorker(context, "w")
     with pytest.raises(StorageError, match=r"^/tmp of node B has 1 MB free; make room$"):
         list(worker.train([assignment, replace(assignment, trial_id="0001")][:lanes]))
 
