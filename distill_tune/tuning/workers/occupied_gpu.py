@@ -33,7 +33,7 @@ class OccupiedGpu:
         """The last epoch of each trial."""
 
     def allow_another_try(self, error: Exception, num_at_once: int = 1) -> bool:
-        """Decide whether a trial that raised this is tried again: alone if several trained at once, else a while later."""
+        """Decide whether a trial that raised this is tried again: alone, or a while later if it was alone."""
         return is_short_of_memory(error) and (num_at_once > 1 or self.allow_retry())
 
     def allow_retry(self) -> bool:
