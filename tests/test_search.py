@@ -213,7 +213,7 @@ def test_a_folder_that_holds_a_search_is_refused(storage: Path, folder: Path) ->
     refused = run(storage, SPACE, "--name", "small")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
-    assert "holds another search" in refused.stderr
+    assert "holds another result" in refused.stderr
 
 
 def test_ctrl_c_ends_trials_saves_what_is_there_and_leaves_no_process(storage: Path, folder: Path) -> None:
