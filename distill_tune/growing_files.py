@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -24,10 +25,22 @@ def _unless_gone(error: OSError) -> None:
         raise error
 
 
-def whole_lines(path: Path) -> bytes:
-    """The complete lines of a file that is being appended to; empty if there is no file."""
-    found = path.read_bytes() if path.is_file() else b""
-    return found[: found.rfind(b"\n") + 1]
+def whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Each intact line from the beginning of a file that is being appended to, with the offset at which it ends."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            end += len(line)
+            if not line.endswith(b"\n") or b"\0" in line:
+                return  # killed in the middle of a write; what a lost NFS client had not written reads as NUL
+            yield line, end
+
+
+def num_lines_after(path: Path, start: int) -> int:
+    """Number of complete lines after an offset in a file, intact or not."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(line.endswith(b"\n") for line in file)
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:

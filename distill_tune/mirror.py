@@ -74,7 +74,7 @@ class Mirror:
             return any(ours != theirs for ours, theirs in copies)
         if not all(theirs.startswith(ours) for ours, theirs in copies):
             raise ConfigError(
-                f"--name {name}: {self.store.place(name)} and {self.folder / name} have gone on from each other; "
+                f"--name {name}: {self.store.place(name)} and {self.folder / name} have diverged; "
                 "delete the one that you do not want."
             )
         self._check_nobody_is_at_work(book)
@@ -91,7 +91,7 @@ class Mirror:
 
     def _both(self, book: Path, is_there: bool) -> tuple[bytes, bytes]:
         """A logbook's local and stored content, each empty if there is none."""
-        return whole_lines(self.folder / book), self.store.read(book) if is_there else b""
+        return _intact(self.folder / book), self.store.read(book) if is_there else b""
 
     def _check_nobody_is_at_work(self, book: Path) -> None:
         """Refuse to replace a local result whose logbook is locked, by a search that others took for lost."""
@@ -110,7 +110,8 @@ class Mirror:
     def _same(self, path: Path, info: Any) -> tuple[int, int] | None:
         """The stamp of a local file, or None if it is missing or has changed since it was copied."""
         stamp = stamp_of(self.folder / path)
-        return stamp if stamp and (stamp[0], True) == (info.size, stamp[1] <= info.mtime_ns) else None
+        is_same = stamp is not None and stamp[0] == info.size and stamp[1] <= info.mtime_ns
+        return stamp if is_same else None
 
     def _bring(self, path: Path) -> None:
         self.store.bring(path, self.folder / path)
@@ -157,7 +158,7 @@ class Mirror:
             OSError: the store cannot be reached or refuses the write.
         """
         known = self._here(name)  # what is gone by now is mentioned by no logbook, since those are read below
-        books = {path: whole_lines(self.folder / path) for path in known if path.name == self._logbook}
+        books = {path: _intact(self.folder / path) for path in known if path.name == self._logbook}
         self._check_alone(name, books)
         others = (path for path in self._here(name) if path not in books)
         stamps = {path: stamp for path in others if (stamp := stamp_of(self.folder / path))}
@@ -215,6 +216,11 @@ class Mirror:
         if self.problem:
             place = self.store.place(folder.name)
             raise StorageError(f"{place} cannot be written ({self.problem}); all of it is in {folder}: {way_out}.")
+
+
+def _intact(book: Path) -> bytes:
+    """The intact lines of a logbook; empty if there is no file."""
+    return b"".join(line for line, _ in whole_lines(book)) if book.is_file() else b""
 
 
 def _wait_for_no_answers() -> None:

@@ -68,7 +68,7 @@ def _train(given: argparse.Namespace) -> int:
     if given.seeds < 1:
         raise ConfigError(f"--seeds {given.seeds}: must be 1 or more.")
 
-    from distill_tune.export.result_folder import own_folder
+    from distill_tune.export.claimed_folder import own_folder
 
     storage, mirror = storage_at(given.storage, TRAIN_JSON)
     with own_folder(storage, given.name, path) as folder:
@@ -84,7 +84,8 @@ def _train(given: argparse.Namespace) -> int:
 
 def _run(space: Space, folder: Path, num_seeds: int) -> int:
     from distill_tune.distillation.preparation.prepare import announced_data, prepare
-    from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal, write_json
+    from distill_tune.export.cache_use import nothing_left_on_refusal
+    from distill_tune.export.result_folder import SHARED_CACHE, write_json
     from distill_tune.users_faults import users_faults_refused
 
     with ExitStack() as training:

@@ -130,6 +130,14 @@ def test_a_half_written_entry_of_a_logbook_is_not_copied(store: Any) -> None:
     assert contents(store) == {f"team/results/one/{BOOK}": b"entry\n"}
 
 
+def test_what_comes_after_a_hole_in_a_logbook_is_not_copied(store: Any) -> None:
+    """No search goes on from there (`History`), so no machine should take it for the result's past."""
+    made = mirror()
+    write(made, f"one/{BOOK}", "entry\n\0\0\n4\n")
+    made.push("one")
+    assert contents(store) == {f"team/results/one/{BOOK}": b"entry\n"}
+
+
 @pytest.fixture
 def elsewhere(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mirror:
     """A mirror on another machine, of a result with a logbook of two entries and one other file."""
@@ -236,11 +244,15 @@ def test_a_result_in_which_a_search_is_at_work_here_is_not_replaced(elsewhere: M
     assert book.read_text() == "1\n2\n"
 
 
-def test_copies_that_have_gone_on_from_each_other_are_refused(elsewhere: Mirror) -> None:
+def test_a_logbook_that_a_lost_disk_has_left_with_a_hole_is_replaced_by_the_whole_one(elsewhere: Mirror) -> None:
+    book = write(elsewhere, f"one/{BOOK}", "1\n\0\0\0\n")
+    elsewhere.fetch("one")
+    assert book.read_text() == "1\n2\n"
+
+
+def test_copies_that_have_diverged_are_refused(elsewhere: Mirror) -> None:
     book = write(elsewhere, f"one/{BOOK}", "1\n3\n")
-    with pytest.raises(
-        ConfigError, match=r"--name one: s3://bucket/team/results/one and .* have gone on from each other"
-    ):
+    with pytest.raises(ConfigError, match=r"--name one: s3://bucket/team/results/one and .* have diverged"):
         elsewhere.fetch("one")
     assert book.read_text() == "1\n3\n"
 
@@ -251,7 +263,7 @@ def test_of_a_search_beside_it_too_one_copy_must_have_gone_on_from_the_other(els
     write(elsewhere, f"one/{BOOK}", ours)
     beside = write(elsewhere, f"one/baseline/{BOOK}", "1\n2\n")
     if ours == "1\n":  # the main search has continued there, the other one here
-        with pytest.raises(ConfigError, match="have gone on from each other"):
+        with pytest.raises(ConfigError, match="have diverged"):
             elsewhere.fetch("one")
     else:
         assert elsewhere.fetch("one")

@@ -307,5 +307,5 @@ def test_files_of_a_folder_that_are_no_pictures_are_said_once(
     Path("photos/2.heic").write_bytes(b"of a telephone")
     assert predict.main([of_images, "photos", "-o", "out.csv"]) == 0
     assert len(Path("out.csv").read_text().splitlines()) == 2
-    said = "warning: photos/2.heic is no image by its name and left out, 1 in all"
+    said = "warning: photos/2.heic does not have an image file name and is skipped, 1 in all"
     assert capsys.readouterr().err.splitlines() == [said]

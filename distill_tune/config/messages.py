@@ -118,11 +118,16 @@ def _path_in(table: Any, detail: ErrorDetails) -> ValuePath:
     """The path of the value; pydantic's own location also contains the names of union members."""
     path: ValuePath = ()
     for part in detail["loc"]:
-        if part in table if isinstance(table, dict) else isinstance(table, list) and isinstance(part, int):
+        if _is_in(table, part):
             path, table = (*path, part), table[part]
         elif detail["type"] == "missing":
             path = (*path, part)
     return path
+
+
+def _is_in(table: Any, part: int | str) -> bool:
+    """Whether part of pydantic's location is a key of this table or a place in this list."""
+    return part in table if isinstance(table, dict) else isinstance(table, list) and isinstance(part, int)
 
 
 def _rule(detail: ErrorDetails) -> str:

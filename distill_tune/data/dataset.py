@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from distill_tune.arrays import read_arrays, write_arrays
 from distill_tune.atomic import new_folder
-from distill_tune.checksum import sha256_of
+from distill_tune.checksum import changed_in, checksums_of
 from distill_tune.data.sources import Source
 from distill_tune.data.spill import spilling_to
 from distill_tune.errors import CacheError, DataError
@@ -222,7 +222,7 @@ def _write(built: Built, config: DataConfig, told: dict[str, Any], folder: Path,
         of_split["rows"] = {name: _digest(arrays["index"]) for name, arrays in built.splits.items()}
         document |= {"format": FORMAT, "fingerprint": _digits(told), "split_fingerprint": _digits(of_split)}
         document |= {"rest": config.rest, "folds": config.folds, "fold": fold}
-        document["sha256"] = {path.name: sha256_of(path) for path in sorted(new.iterdir())}
+        document["sha256"] = checksums_of(new.iterdir())
         document["checksum"] = hashlib.sha256(_canonical(document)).hexdigest()
         (new / "data.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -238,11 +238,8 @@ def _damage(folder: Path) -> str:
         document = _read_document(folder)
     except CacheError as error:
         return str(error)
-    for name, checksum in document["sha256"].items():
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != checksum:
-            return f"{name} does not match its checksum"
-    return ""
+    changed = changed_in(folder, document["sha256"])
+    return f"{changed} does not match its checksum" if changed else ""
 
 
 def _read_document(folder: Path) -> dict[str, Any]:

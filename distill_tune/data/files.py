@@ -6,7 +6,6 @@ Nothing heavy is imported at the top, because the entries of `sources/` import t
 from __future__ import annotations
 
 import re
-import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -19,8 +18,6 @@ from distill_tune.errors import DataError
 from distill_tune.paths import expanded, is_folder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from distill_tune.arrays import Array, Arrays
 
 MAGIC = {
@@ -53,11 +50,7 @@ NAMES = {
     "csv": "a CSV (text) file",
     "office": "an Excel (or other office) file",
 }
-_AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
-"""How pandas reads all CSV files: each column has one type, none is an index, and nothing is unpacked because of the
-file's name: an unpacked file may still be called .csv.gz."""
 CURES = {"npz": "data.source = 'npz', or unpack it", "parquet": "data.source = 'parquet'", "csv": "data.source = 'csv'"}
-_NO_HEADER = "its first line seems to hold values, not names; write a line of names above it"
 
 
 def named(kind: str) -> str:
@@ -176,85 +169,6 @@ def _array_problem(error: Exception, name: str = "") -> str:
     if isinstance(error, MemoryError):
         return f"is damaged, or too large for this machine ({error}); write it again, or with fewer rows."
     return "is truncated or damaged; write it again."
-
-
-def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
-    """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
-
-    Empty lines are skipped, except in a file of one column, where they are empty cells.
-
-    Raises:
-        DataError: missing, empty, of another kind, not UTF-8, or with lines too long or two columns of one name.
-    """
-    import pandas as pd
-
-    path = of_kind(path, "csv")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header, cut off silently
-            if "header" not in options:
-                options |= {"skip_blank_lines": _checked_width(path, separator) > 1}
-            return pd.read_csv(path, sep=separator, **_AS_IT_IS, **options)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise DataError(
-            f"{path}: is no table with separator {separator!r} ({said}); mend that line, or name another separator."
-        ) from error
-
-
-def with_words(
-    frame: pd.DataFrame, path: Path, separator: str, names: Sequence[str], as_text: Sequence[str]
-) -> pd.DataFrame:
-    """The same table, but in the columns `names` only an empty cell is a gap.
-
-    Pandas takes words such as None, NA and null for gaps everywhere; among numbers they are, but they may also name
-    classes and categories.
-
-    Args:
-        frame: the table that `read_csv` returned.
-        path: the file that it was read from.
-        separator: of the columns.
-        names: columns in which such words are values.
-        as_text: those of them to read as text, whatever they look like.
-    """
-    import pandas as pd
-
-    places = [place for place, name in enumerate(frame.columns) if name in names and frame[name].isna().any()]
-    if not places:
-        return frame
-    words = pd.read_csv(
-        expanded(path),
-        sep=separator,
-        skip_blank_lines=len(frame.columns) > 1,
-        usecols=places,
-        dtype=dict.fromkeys(as_text, "str"),
-        keep_default_na=False,
-        na_values=[""],
-        **_AS_IT_IS,
-    )
-    frame[[*words.columns]] = words
-    return frame
-
-
-def _checked_width(path: Path, separator: str) -> int:
-    """The number of columns, after checking that names are unique, as pandas would rename them; some may be empty."""
-    import pandas as pd
-
-    header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype="str", keep_default_na=False, **_AS_IT_IS)
-    names = [name for name in header.iloc[0] if name]
-    is_header = sum(number_in(name) is not None for name in names) <= len(names) / 2
-    check_names(names, path, "rename one" if is_header else _NO_HEADER)
-    return len(header.columns)
-
-
-def number_in(text: str) -> float | None:
-    """The number that a text is, if it is one."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def check_names(names: Sequence[str], where: str | Path, cure: str = "rename one") -> None:

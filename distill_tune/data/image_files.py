@@ -72,6 +72,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def skipped(first: str, count: int) -> str:
+    """The note on a folder's files that are not `is_image`."""
+    return f"{first} does not have an image file name and is skipped, {count:,} in all"
+
+
 def files_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """All image files under a folder, and all other files.
 

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from distill_tune.data.csv_files import read_csv, with_words
 from distill_tune.data.encoder import TableEncoder
-from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_csv, read_npy, read_npz, with_words
-from distill_tune.data.image_files import MODES, decoded, files_in, is_image
+from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_npy, read_npz
+from distill_tune.data.image_files import MODES, decoded, files_in, is_image, skipped
 from distill_tune.data.images import as_bytes, as_images, channels_first
 from distill_tune.data.parquet_files import read_parquet
 from distill_tune.errors import DataError
@@ -39,7 +40,7 @@ def picture_files(rows: object, warn: Callable[[str], object] = lambda line: Non
     if not found:
         raise DataError(f"{rows}: is a folder without image files; name a file, or a folder with some.")
     if others:
-        warn(f"{others[0]} is no image by its name and left out, {len(others):,} in all")
+        warn(skipped(str(others[0]), len(others)))
     return found
 
 

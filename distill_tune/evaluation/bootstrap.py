@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distill_tune.evaluation.intervals import Groups, Interval, differences, unseen
+from distill_tune.evaluation.intervals import CONFIDENCE, Groups, Interval, differences, unseen
 
 Floats = NDArray[np.floating[Any]]
 Counts = NDArray[np.integer[Any]]
@@ -33,7 +33,6 @@ _BLOCK = 2**21
 def bootstrap_difference(
     ours: NDArray[np.bool_],
     other: NDArray[np.bool_],
-    confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
     groups: Groups | None = None,
@@ -44,7 +43,6 @@ def bootstrap_difference(
         ours: [seeds, items], whether the student of that seed is right about that test item; at least two of
             each.
         other: The same for what it is compared with.
-        confidence: Share of such intervals that should contain the true difference.
         resamples: How often the table is resampled.
         seed: Seed of the draws; the same seed gives the same interval.
         groups: Which items are the same input and are drawn together; None if none are.
@@ -58,10 +56,10 @@ def bootstrap_difference(
     table = differences(ours, other, groups)
     mean = float(table.mean())
     if np.ptp(table) == 0:  # every resample would be the same
-        half = unseen(table.shape[1], confidence)
+        half = unseen(table.shape[1], CONFIDENCE)
     else:
         means, errors = resampled(table, resamples, np.random.default_rng(seed))
-        half = _error(table) * float(np.quantile(np.abs(means - mean) / errors, confidence))
+        half = _error(table) * float(np.quantile(np.abs(means - mean) / errors, CONFIDENCE))
     return Interval(mean, max(-1.0, mean - half), min(1.0, mean + half))
 
 

@@ -34,6 +34,8 @@ from scipy.special import expit, logit, stdtr, stdtrit
 Groups = NDArray[np.integer[Any]]
 """[items], numbered from 0: items with the same number are the same input."""
 
+CONFIDENCE = 0.95
+"""Share of the intervals that should contain the true value."""
 _FEW_SEEDS = 5
 _SMALLEST_TAIL = 1e-15
 
@@ -47,13 +49,12 @@ class Interval:
     high: float
 
 
-def mean_interval(correct: NDArray[np.bool_], confidence: float = 0.95, groups: Groups | None = None) -> Interval:
+def mean_interval(correct: NDArray[np.bool_], groups: Groups | None = None) -> Interval:
     """Accuracy of a configuration, generalised to seeds that were not drawn and samples outside the test set.
 
     Args:
         correct: [seeds, items], whether the student of that seed is right about that test item; at least two
             of each.
-        confidence: Share of such intervals that should contain the true accuracy.
         groups: Which items are the same input; None if none are.
 
     Returns:
@@ -63,7 +64,7 @@ def mean_interval(correct: NDArray[np.bool_], confidence: float = 0.95, groups: 
         ValueError: fewer than two seeds or items.
     """
     values = _checked(correct)
-    half, mean = _half_width(_grouped(values, groups), confidence), float(values.mean())
+    half, mean = _half_width(_grouped(values, groups), CONFIDENCE), float(values.mean())
     if mean in (0.0, 1.0):
         return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))
     ends = logit(mean) + np.array([-half, half]) / (mean * (1 - mean))
@@ -72,7 +73,7 @@ def mean_interval(correct: NDArray[np.bool_], confidence: float = 0.95, groups: 
 
 
 def paired_difference(
-    ours: NDArray[np.bool_], other: NDArray[np.bool_], confidence: float = 0.95, groups: Groups | None = None
+    ours: NDArray[np.bool_], other: NDArray[np.bool_], confidence: float = CONFIDENCE, groups: Groups | None = None
 ) -> Interval:
     """Accuracy of `ours` minus that of `other`, on the same seeds and the same test items.
 

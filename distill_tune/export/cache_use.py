@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+
+from distill_tune.atomic import remembering
+from distill_tune.errors import InputError
+from distill_tune.export.lock_files import locked
+from distill_tune.export.result_folder import SHARED_CACHE
 
 _LOCK = ".in-use"
 
@@ -29,7 +36,7 @@ class CacheUse:
 
     def __enter__(self) -> CacheUse:
         with suppress(OSError):  # the next write there reports what is wrong
-            self._file = self._shared()
+            self._file = locked(self._path, fcntl.LOCK_SH)
         return self
 
     def is_alone(self) -> bool:
@@ -57,33 +64,40 @@ class CacheUse:
                     folder.rmdir()
         os.close(self._file)
 
-    def _shared(self) -> int:
-        """The lock file, opened and locked; tried again if it was deleted in between."""
-        while True:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                file = _opened(self._path)
-            except FileNotFoundError:  # its folder was deleted too
-                continue
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_SH)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file), self._path.stat()):
-                    return file
-            os.close(file)
 
+@contextmanager
+def nothing_left_on_refusal(storage: Path, until: ExitStack | None = None) -> Iterator[None]:
+    """Delete what this program has put into the shared cache of `storage` if its input is refused.
 
-def _opened(path: Path) -> int:
-    """The opened lock file; only for reading if it is another user's, which suffices except on network file systems.
-
-    Raises:
-        FileNotFoundError: its folder does not exist.
-        PermissionError: it may not be opened or created.
+    What took long stays (`atomic.outlives_a_refusal`): a teacher that was trained before the refusal is found again. A
+    full disk is no refusal, and everything whole stays. Nothing else is deleted, since other searches and users may
+    have put files there, apart from folders that are left empty. While another program uses the cache everything stays,
+    since it may rely on what this one has made; in turn, this program counts as using the cache until the end of the
+    block or of `until`.
     """
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError as denied:
-        try:
-            return os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            raise denied from None
+    cache = storage / SHARED_CACHE
+    with ExitStack() as stack:
+        use = stack.enter_context(CacheUse(cache))
+        with remembering() as made:
+            try:
+                yield
+            except InputError:
+                if use.is_alone():
+                    for path in reversed(made):
+                        _delete(path, above=cache)
+                raise
+        if until is not None:
+            until.push(stack.pop_all())
+
+
+def _delete(path: Path, above: Path) -> None:
+    """Delete a file or folder below `above`, and the folders in between that this leaves empty."""
+    if above not in path.parents:
+        return
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    for folder in path.parents[: path.parents.index(above)]:
+        with suppress(OSError):
+            folder.rmdir()

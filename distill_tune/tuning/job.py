@@ -13,15 +13,8 @@ from distill_tune.config.searching import ResourcesConfig
 from distill_tune.distillation.preparation.prepare import announced_data, prepare
 from distill_tune.distillation.preparation.teacher_work import OnlyKept, TeacherWork
 from distill_tune.errors import DistillTuneError, one_line
-from distill_tune.export.result_folder import (
-    CACHE,
-    LOGS,
-    REPORT,
-    SHARED_CACHE,
-    SUMMARY,
-    nothing_left_on_refusal,
-    write_json,
-)
+from distill_tune.export.cache_use import nothing_left_on_refusal
+from distill_tune.export.result_folder import CACHE, LOGS, REPORT, SHARED_CACHE, SUMMARY, write_json
 from distill_tune.export.versions import versions
 from distill_tune.tuning.cluster.connection import Connection, check_answers, check_sockets, is_there_already
 from distill_tune.tuning.cluster.last_word import last_word

@@ -74,7 +74,7 @@ def test_a_result_folder_that_holds_another_search(refuse: Refuse, folder: Path)
     (folder / "results" / "mine").mkdir(parents=True)
     (folder / "results" / "mine" / "summary.json").write_text("{}")
     said = refuse(arguments=("space.toml", "--name", "mine"))
-    assert f"--name mine: {folder / 'results' / 'mine'} exists and holds another search; choose another name" in said
+    assert f"--name mine: {folder / 'results' / 'mine'} exists and holds another result; choose another name" in said
 
 
 @pytest.mark.parametrize("name", ["results", "results/mine", "results/.cache"])

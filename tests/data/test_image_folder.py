@@ -233,7 +233,7 @@ def test_other_files_are_left_out_and_said_and_hidden_ones_do_not_count(photos: 
     raw = loaded(photos)
     assert raw.rows == 8
     assert raw.notes == (
-        f"{photos}/cat/notes.txt is no image by its name and left out, 1 in all",
+        f"{photos}/cat/notes.txt does not have an image file name and is skipped, 1 in all",
         f"{photos}/loose.png is in no class's folder and left out, 1 in all",
     )
 
@@ -265,7 +265,7 @@ def test_of_several_pictures_in_a_file_the_first_is_read_which_is_said(photos: P
 
 def test_what_is_left_out_may_have_a_name_that_is_no_utf_8(photos: Path, prepare: Callable[..., Dataset]) -> None:
     (photos / "cat" / os.fsdecode(b"gr\xf6sse.txt")).write_text("of a cat")
-    said = f"{photos}/cat/gr\\udcf6sse.txt is no image by its name and left out, 1 in all"
+    said = f"{photos}/cat/gr\\udcf6sse.txt does not have an image file name and is skipped, 1 in all"
     assert said in prepare("image_folder", photos).notes
 
 
@@ -309,7 +309,7 @@ def test_files_of_a_folder_that_are_not_predicted_are_said(photos: Path) -> None
     for name in ("1.heic", "2.heic"):
         (photos / "cat" / name).write_bytes(b"of a telephone")
     assert len(read_inputs(photos / "cat", None, (1, 6, 5), said.append)) == 4
-    assert said == [f"{photos}/cat/1.heic is no image by its name and left out, 2 in all"]
+    assert said == [f"{photos}/cat/1.heic does not have an image file name and is skipped, 2 in all"]
 
 
 def png_of_16_bits(channels: int) -> bytes:
@@ -402,7 +402,7 @@ def refused(photos: Path, case: str) -> dict[str, Any]:
         ("no folders", r"photos: has no folders; it must have one with images for each class"),
         ("nothing", r"photos: no such folder; data\.path must name a folder"),
         ("a file", r"photos: is no folder; data\.path must name a folder"),
-        ("an unknown class", r"test: has a class 'z' that the training images have not"),
+        ("an unknown class", r"test: has a class 'z' that is missing from the training images"),
         ("an unknown folder", r"data\.image_folder\.test: .+photos has no folder 'tset'"),
         ("unlabelled", r"data\.image_folder\.unlabelled: .+ set data\.rest = 'unlabelled'"),
         ("an odd name", r"photos: a folder's name, 'new\\nline', cannot be printed; rename it"),

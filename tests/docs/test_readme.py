@@ -8,6 +8,7 @@ import pytest
 from pages import code_block
 
 from distill_tune import search
+from distill_tune.version import __version__
 
 
 def test_the_space_of_the_readme_is_planned_for_a_table_with_numbers_words_and_gaps(
@@ -33,4 +34,4 @@ def test_every_command_says_its_version(module: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(f"distill_tune.{module}").main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == "distill_tune 0.1.0\n"
+    assert capsys.readouterr().out == f"distill_tune {__version__}\n"

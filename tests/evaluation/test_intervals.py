@@ -152,9 +152,9 @@ def test_the_other_way_round_is_the_mirror_image(seed: int, p: float, q: float) 
 
 
 def test_more_confidence_is_a_wider_interval() -> None:
-    table = np.random.default_rng(7).random((5, 300)) < 0.8
-    widths = [mean_interval(table, confidence).high for confidence in (0.8, 0.95, 0.99)]
-    assert widths == sorted(widths)
+    ours, other = np.random.default_rng(7).random((2, 5, 300)) < 0.8
+    some, more, most = (paired_difference(ours, other, confidence) for confidence in (0.8, 0.95, 0.99))
+    assert most.low < more.low < some.low < some.high < more.high < most.high
 
 
 @pytest.mark.parametrize("shape", [(1, 50), (5, 1), (50,)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
-from distill_tune.data.files import number_in, read_csv, with_words
+from distill_tune.data.csv_files import number_in, read_csv, with_words
 from distill_tune.data.sources._table import TableFile
 from distill_tune.registry import DATA_SOURCES
 

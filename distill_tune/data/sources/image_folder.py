@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from distill_tune.config.messages import named_apart
 from distill_tune.config.numbers import Positive
 from distill_tune.data.files import check_is_no_uri
-from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of
+from distill_tune.data.image_files import Kind, decoded, digest_of, files_in, is_image, kinds_of, skipped
 from distill_tune.data.sources._base import Source, required_path
 from distill_tune.errors import DataError
 from distill_tune.paths import exists, expanded, is_folder
@@ -173,11 +173,7 @@ class _Parts:
         return (
             *(f"{_written(path)}: is left out; data.image_folder.test could name it" for path in aside),
             *self._said_of_split_like_classes(),
-            *(
-                [f"{_written(others[0])} is no image by its name and left out, {len(others):,} in all"]
-                if others
-                else []
-            ),
+            *([skipped(_written(others[0]), len(others))] if others else []),
             *([f"{_written(loose[0])} is in no class's folder and left out, {len(loose):,} in all"] if loose else []),
         )
 
@@ -213,7 +209,7 @@ def _labelled(folders: list[Path], classes: list[str]) -> tuple[list[Path], list
     for folder in folders:
         if folder.name not in classes:
             raise DataError(
-                f"{folder.parent}: has a class {folder.name!r} that the training images have not "
+                f"{folder.parent}: has a class {folder.name!r} that is missing from the training images "
                 f"({named_apart(classes)}); rename it, add training images of it, or take it away."
             )
         found = _some_files(folder)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill_tune.checksum import sha256_of
-from distill_tune.data.files import existing, kind_of, read_csv
+from distill_tune.data.csv_files import read_csv
+from distill_tune.data.files import existing, kind_of
 from distill_tune.data.sources._base import Source
 from distill_tune.errors import DataError
 from distill_tune.optional import imported

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from distill_tune.checksum import sha256_of
+from distill_tune.checksum import changed_in, checksums_of
 from distill_tune.config import Config
 from distill_tune.registry import AUGMENTATIONS
 from distill_tune.users_code import source_of
@@ -63,12 +63,11 @@ def outputs_are_whole(folder: Path) -> bool:
     """Whether the outputs exist and match their checksums."""
     try:
         checksums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
-        return bool(checksums) and all(sha256_of(folder / name) == kept for name, kept in checksums.items())
+        return bool(checksums) and not changed_in(folder, checksums)
     except (OSError, ValueError, AttributeError):
         return False
 
 
 def write_checksums(folder: Path) -> None:
     """Write the checksums of the folder's Arrow files for `outputs_are_whole`."""
-    checksums = {path.name: sha256_of(path) for path in sorted(folder.glob("*.arrow"))}
-    (folder / _CHECKSUMS).write_text(json.dumps(checksums), encoding="utf-8")
+    (folder / _CHECKSUMS).write_text(json.dumps(checksums_of(folder.glob("*.arrow"))), encoding="utf-8")

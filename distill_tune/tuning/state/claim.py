@@ -19,11 +19,11 @@ from distill_tune.export.result_folder import (
     SEARCH_TOML,
     free_after,
     is_default_name,
-    link_tree,
     write_search_toml,
 )
 from distill_tune.registry import closest
 from distill_tune.tuning.state.history import History
+from distill_tune.tuning.state.linking import link_tree
 from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.state.own_parts import own_parts
@@ -120,7 +120,7 @@ def _new_logbook(folder: Path) -> Logbook:
     logbook = Logbook(folder)
     if (folder / LOGBOOK).stat().st_size:
         logbook.release()
-        raise HeldError(f"--name {folder.name}: {folder} holds another search; choose another name.")
+        raise HeldError(f"--name {folder.name}: {folder} holds another result; choose another name.")
     return logbook
 
 

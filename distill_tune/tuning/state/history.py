@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
 from distill_tune.config.messages import shown
 from distill_tune.errors import CacheError
+from distill_tune.growing_files import num_lines_after, whole_lines
 from distill_tune.tuning.state.logbook import JOURNAL, LOGBOOK, Entry, as_report
 from distill_tune.tuning.state.origin import Origin
 from distill_tune.tuning.state.own_parts import Seen, seen_beside
@@ -73,13 +73,12 @@ class History:
 
         Raises:
             CacheError: the logbook is empty, damaged other than at its end, or written by a newer version; or the
-                journal is
-            missing, empty or damaged.
+                journal is missing, empty or damaged.
         """
         path, journal = folder / LOGBOOK, folder / JOURNAL
-        journal_bytes = max((end for _, end in _whole_lines(journal)), default=0) if journal.exists() else 0
+        journal_bytes = max((end for _, end in whole_lines(journal)), default=0) if journal.exists() else 0
         history, stopwatch, has_trials = cls(), _Stopwatch(), False
-        for number, (line, end) in enumerate(_whole_lines(path), 1):
+        for number, (line, end) in enumerate(whole_lines(path), 1):
             where = f"{path}: line {number}"
             try:
                 entry = json.loads(line)
@@ -97,7 +96,7 @@ class History:
         if journal_bytes and not history.logbook_bytes:  # although the journal is created after the logbook
             raise CacheError(f"{path}: line 1 is damaged; {_WAY_OUT}.")
         _check_journal(journal, history.study_bytes, has_trials)
-        history.num_dropped = _num_lines(path, history.logbook_bytes)
+        history.num_dropped = num_lines_after(path, history.logbook_bytes)
         if history.num_dropped and not journal.exists():
             raise CacheError(f"{journal}: is missing, but {path.name} says what is in it; put it back.")
         return history
@@ -219,17 +218,6 @@ def _kind_of(name: Any, where: str) -> Entry:
         ) from error
 
 
-def _whole_lines(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each complete line, with the file offset at which it ends."""
-    end = 0
-    with path.open("rb") as file:
-        for line in file:
-            end += len(line)
-            if not line.endswith(b"\n") or b"\0" in line:
-                return  # killed in the middle of a write; what a lost NFS client had not written reads as NUL
-            yield line, end
-
-
 def _check_journal(path: Path, num_bytes: int, is_begun: bool) -> None:
     """Check the part of a study's journal that the logbook knows; if it `is_begun`, at least its first line.
 
@@ -239,7 +227,7 @@ def _check_journal(path: Path, num_bytes: int, is_begun: bool) -> None:
     if not path.exists():
         return
     num_lines = reached = 0
-    for line, end in _whole_lines(path):
+    for line, end in whole_lines(path):
         if (num_lines and end > num_bytes) or not is_object(line):
             break
         num_lines, reached = num_lines + 1, end
@@ -253,10 +241,3 @@ def is_object(line: bytes) -> bool:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
-
-
-def _num_lines(path: Path, start: int) -> int:
-    """Number of complete lines after an offset in a file."""
-    with path.open("rb") as file:
-        file.seek(start)
-        return sum(line.endswith(b"\n") for line in file)

@@ -14,7 +14,8 @@ from distill_tune.distillation.holding import Hold
 from distill_tune.distillation.initialisation import Initialisation
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError
-from distill_tune.export.result_folder import SHARED_CACHE, nothing_left_on_refusal
+from distill_tune.export.cache_use import nothing_left_on_refusal
+from distill_tune.export.result_folder import SHARED_CACHE
 
 Make = Callable[..., Space]
 

@@ -202,20 +202,25 @@ def test_a_ray_of_ones_own_that_cannot_be_started_is_no_fault_of_an_address(
 
 @pytest.mark.ray
 def test_a_node_that_is_still_busy_with_its_environment_is_named_and_waited_for(
-    a_ray: None, monkeypatch: pytest.MonkeyPatch
+    a_ray: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import ray
 
     @ray.remote(num_cpus=0)
-    def slow() -> Answer:
+    def busy_until(signal: Path) -> Answer:
         import time
 
-        time.sleep(1.0)
+        while not signal.exists():
+            time.sleep(0.01)  # polling interval
         return Answer("token")
+
+    def say(line: str) -> None:
+        said.append(line)
+        (tmp_path / "is named").touch()
 
     monkeypatch.setattr(nodes, "_PATIENCE_S", 0.1)
     said: list[str] = []
-    assert nodes._answer_of(NODE, slow.remote(), said.append) == Answer("token")
+    assert nodes._answer_of(NODE, busy_until.remote(tmp_path / "is named"), say) == Answer("token")
     assert said == ["waiting for node a (10.0.0.7), which may still be installing the job's runtime environment"]
 
 

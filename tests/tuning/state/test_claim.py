@@ -70,7 +70,7 @@ def test_searches_that_claim_one_default_name_have_a_folder_each_and_a_name_that
         Claim.of_new(folder, small_space, "")
     for claim in claims:
         claim.logbook.release()
-    with pytest.raises(HeldError, match="holds another search; choose another name"):
+    with pytest.raises(HeldError, match="holds another result; choose another name"):
         Claim.of_new(folder, small_space, "")
     assert newest(tmp_path, Path("digits.toml"), is_finished=False).name.startswith(folder.name)
 
