@@ -99,8 +99,8 @@ class Job:
 
     def _onward(self) -> str:
         """The command that resumes the search."""
-        mirror = self.order.mirror
-        return command_to_go_on(self.order.folder, self.order.address, mirror and mirror.store.uri)
+        order = self.order
+        return command_to_go_on(order.folder, order.address, None if order.mirror is None else order.mirror.store.uri)
 
     def _write_report(self) -> None:
         """Write the report page; the search is complete even without it."""

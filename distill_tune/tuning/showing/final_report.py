@@ -32,7 +32,8 @@ def final_report(
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         say(f"Interrupted; what is known so far is in {folder}")
-        say(f"go on with   {command_to_go_on(folder, address, mirror and mirror.store.uri)}")
+        store = None if mirror is None else mirror.store.uri
+        say(f"go on with   {command_to_go_on(folder, address, store)}")
         return
     _say_verdict(say, found)
     say("")
