@@ -98,7 +98,7 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
         )
     needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}
     used = [name for name in encoder["columns"] if name in needed]
-    names = ", ".join(map(_code, used[:_LISTED]))
+    names = ", ".join(map(as_code, used[:_LISTED]))
     more = ", ..., all in `student.json`" if len(used) > _LISTED else ""
     csv = f"CSV (separated by {separator!r})" if separator else "CSV"
     return (
@@ -109,13 +109,13 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
 
 
 def _with_dropped(columns: Sequence[str], used: Sequence[str]) -> str:
-    dropped = [_code(name) for name in columns if name not in used]
+    dropped = [as_code(name) for name in columns if name not in used]
     return f", also those that training dropped, {listed(dropped)}" if dropped else ""
 
 
-def _code(name: str) -> str:
-    """A user's name as Markdown code: on one line, fenced by more backticks than it has in a row."""
-    text = name if name.isprintable() else repr(name)[1:-1]
+def as_code(text: str) -> str:
+    """A user's text as Markdown code: on one line, fenced by more backticks than it has in a row."""
+    text = text if text.isprintable() else repr(text)[1:-1]
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     room = " " * (text.strip("` ") != text and not text.isspace())
     return f"{fence}{room}{text}{room}{fence}"

@@ -12,20 +12,23 @@ import pyarrow.parquet as pq
 
 from distill_tune.atomic import new_file
 
+_TYPES = {"message": pa.string()}
+"""Columns whose type is known even if no trial has a value."""
+
 
 def write_trials(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows, whose keys may differ, atomically; columns of lists or mixed types are written as JSON text."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    columns = {name: _column([row.get(name) for row in rows], _TYPES.get(name)) for name in names}
     with new_file(path) as temporary:
         pq.write_table(pa.table(columns), temporary)
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
     kinds = {_kind(value) for value in values if value is not None}
     if list not in kinds and len(kinds) <= 1:
         with suppress(pa.ArrowInvalid, OverflowError):  # for integers that do not fit into 64 bits
-            return pa.array(values)
+            return pa.array(values, kind)
     return pa.array([None if value is None else json.dumps(value) for value in values])
 
 

@@ -218,8 +218,9 @@ def _before(teachers: TeacherTime | None, workers: int) -> str:
         return f"before the search: the teacher, which cannot be timed here, and {start}"
     training = f"the teacher's training, about {duration(teachers.training_s)}" if teachers.training_s else ""
     labelling = f"the teacher's labelling of {teachers.labelled:,} samples, about {duration(teachers.labelling_s)}"
-    parts = filter(None, [training, labelling if teachers.labelled else "", start])
-    return f"before the search: {'; '.join(parts)}"
+    showing = f"its features of {teachers.shown:,} samples for losses on them, about {duration(teachers.showing_s)}"
+    parts = [training, labelling if teachers.labelled else "", showing if teachers.shown else "", start]
+    return f"before the search: {'; '.join(filter(None, parts))}"
 
 
 def _in_words(found: Range) -> str:

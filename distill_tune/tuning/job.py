@@ -87,8 +87,13 @@ class Job:
         order = self.order
         return (
             f"error: {order.folder.name} was ended from outside, or by Ray, one of whose own processes has gone{logs}; "
-            f"go on with   {command_to_go_on(order.folder, order.address, order.mirror)}"
+            f"go on with   {self._onward()}"
         )
+
+    def _onward(self) -> str:
+        """The command that resumes the search."""
+        order = self.order
+        return command_to_go_on(order.folder, order.address, None if order.mirror is None else order.mirror.store.uri)
 
     def _write_report(self) -> None:
         """Write the report page; the search is complete even without it."""
@@ -96,7 +101,7 @@ class Job:
 
         folder = self.order.folder
         try:
-            write_report(folder)
+            write_report(folder, self._onward())
         except Exception as error:  # of any kind: the results stand, and the command shows a bug of ours
             why = (isinstance(error, OSError) and error.strerror) or one_line(error)
             again = f"python -m distill_tune.report {shlex.quote(str(folder))}"

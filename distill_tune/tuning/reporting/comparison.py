@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distill_tune.config.defaults import value_at
@@ -55,7 +55,11 @@ def warnings(results: Sequence[Result]) -> Iterator[str]:
 
 
 def outcomes(results: Sequence[Result]) -> Table:
-    """The table of outcomes, a row per result."""
+    """The table of outcomes, a row per result.
+
+    Trials, epochs and time are those of the search itself over all runs of the program; those of its search without a
+    teacher are not added.
+    """
     head = (
         "result",
         "status",
@@ -83,13 +87,8 @@ def _outcome(name: str, result: Result) -> tuple[str, ...]:
         f"{best['parameters']:,}" if "parameters" in best else "-",
         f"{result.num_trials:,}",
         f"{result.num_epochs:,}",
-        duration(searched_s(summary["time"])) if "time" in summary else "-",
+        duration(summary["time"]["search_s"]) if "time" in summary else "-",
     )
-
-
-def searched_s(times: Mapping[str, float]) -> float:
-    """The search time over all runs of the program, like trials and epochs; the total time is the last run's alone."""
-    return times["search_s"] + times.get("baseline_search_s", 0.0)
 
 
 def verdicts(results: Sequence[Result]) -> Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from functools import cache
 from pathlib import Path
@@ -40,20 +41,26 @@ CHARTS = {
 """Charts by the name of their place in the template."""
 
 
-def write_report(folder: Path) -> Path:
-    """Write the page of a result folder's search into that folder; returns its path.
+def write_report(folder: Path, onward: str | None = None) -> Path:
+    """Write the page of a result folder's search into that folder; returns its path. `onward` as in `page_of`.
 
     Raises:
         ConfigError: there is no search in the folder.
         OSError: the page cannot be written.
     """
     place = folder / REPORT
-    write_text(place, page_of(Result.of(folder)))
+    write_text(place, page_of(Result.of(folder), onward=onward))
     return place
 
 
-def page_of(result: Result, is_beside: bool = True) -> str:
-    """The page as HTML; `is_beside` if it will be in the result folder, to whose files it links."""
+def page_of(result: Result, is_beside: bool = True, onward: str | None = None) -> str:
+    """The page as HTML.
+
+    Args:
+        result: what it shows.
+        is_beside: whether it will be in the result folder, to whose files it links.
+        onward: the command that resumes the search; by default, where the command that began it had its results.
+    """
     is_examined = "verdict" in result.summary  # it is empty if no baseline can be compared
     folder = result.folder
     return rendered(
@@ -64,12 +71,30 @@ def page_of(result: Result, is_beside: bool = True) -> str:
         is_examined=is_examined,
         verdict=verdict_sentences(result.summary) if is_examined else [],
         evidence=evidence_sentences(result.summary) if is_examined else [],
-        onward=command_to_go_on(folder),
+        onward=onward or _onward(result),
         quoted=lambda *below: shlex.quote(str(folder.joinpath(*below))),
         links_from="" if is_beside else f"{folder.as_uri()}/",
         files=[name for name in (SUMMARY, "trials.parquet", SEARCH_TOML) if (folder / name).is_file()],
         has_student=is_examined and (folder / BEST).is_dir(),
     )
+
+
+def _onward(result: Result) -> str:
+    """The command that resumes the search, with the store and the cluster of the one that began it."""
+    begun = _begun_with(str(result.made_with.get("command", "")))
+    is_store = "://" in (begun.storage or "")
+    return command_to_go_on(result.folder, begun.address, begun.storage if is_store else None)
+
+
+def _begun_with(command: str) -> argparse.Namespace:
+    """`storage` and `address` of a search's command line; None where it has none."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in ("--storage", "--address"):
+        parser.add_argument(option)
+    try:
+        return parser.parse_known_args(shlex.split(command))[0]
+    except (ValueError, argparse.ArgumentError):  # somebody has edited it: the folder alone is known
+        return parser.parse_args([])
 
 
 def rendered(template: str, charts: dict[str, Chart | None], **more: Any) -> str:

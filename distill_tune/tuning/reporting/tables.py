@@ -99,11 +99,11 @@ def facts_of_search(result: Result) -> list[tuple[str, str]]:
     """What was searched, and at what cost."""
     summary, made_with = result.summary, result.made_with
     counts = Counter(str(trial.status) for trial in result.trials)
-    over_a_limit = counts.pop(Status.INFEASIBLE, 0)
+    refused = counts.pop(Status.INFEASIBLE, 0)
     told = ", ".join(f"{counts[status]:,} {status}" for status in map(str, Status) if counts[status])
     found = [("objective", ", ".join(result.objectives)), ("trials", f"{result.num_trials:,}{told and f' ({told})'}")]
-    if over_a_limit:
-        found.append(("besides, over a limit", f"{over_a_limit:,}"))
+    if refused:
+        found.append(("besides, refused (over a limit, or invalid)", f"{refused:,}"))
     found.append(("epochs trained", f"{result.num_epochs:,}"))
     if "time" in summary:
         times = summary["time"]

@@ -32,7 +32,8 @@ def final_report(
     say = partial(console.print, soft_wrap=True, highlight=False, markup=False)
     if found["status"] == "interrupted":
         say(f"Interrupted; what is known so far is in {folder}")
-        say(f"go on with   {command_to_go_on(folder, address, mirror)}")
+        store = None if mirror is None else mirror.store.uri
+        say(f"go on with   {command_to_go_on(folder, address, store)}")
         return
     _say_verdict(say, found)
     say("")
@@ -50,11 +51,11 @@ def final_report(
         say(f"copy         {mirror.store.place(folder.name)}")
 
 
-def command_to_go_on(folder: Path, address: str | None = None, mirror: Mirror | None = None) -> str:
-    """The command that resumes the search."""
+def command_to_go_on(folder: Path, address: str | None = None, store: str | None = None) -> str:
+    """The command that resumes the search; `store` is the URI of its storage if `folder` is but a mirror of that."""
     is_job = _OF_A_JOB in os.environ
-    place = str(folder.parent) if mirror is None else mirror.store.uri
-    storage = "" if folder.parent == _usual() and not is_job else f" --storage {shlex.quote(place)}"
+    place = store or str(folder.parent)
+    storage = "" if place == str(_usual()) and not is_job else f" --storage {shlex.quote(place)}"
     cluster = f" --address {shlex.quote(address)}" if address else ""
     command = "cluster/submit.sh --address URL" if is_job else "python -m distill_tune.search"
     return f"{command} --resume --name {shlex.quote(folder.name)}{storage}{cluster}"

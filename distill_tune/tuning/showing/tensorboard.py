@@ -15,6 +15,7 @@ from pathlib import Path
 from distill_tune.config.searching import COSTS
 from distill_tune.config.space import Space
 from distill_tune.config.writing import as_toml
+from distill_tune.export.model_card import as_code
 from distill_tune.tuning.showing.events import PREFIX, EventFile, layout, scalars, text
 from distill_tune.tuning.showing.hparams import columns_of, experiment, final_status, session_end, session_start
 from distill_tune.tuning.showing.tally import Tally
@@ -69,6 +70,8 @@ class TensorBoardWatcher(Watcher):
         self._paused: set[str] = set()
         """Trials whose runs were closed in a pause."""
         self._furthest = 0
+        self._leader: str | None = None
+        """The trial that the latest `incumbent` names."""
         self._search = EventFile(folder / SEARCH_RUN)
         about = [] if is_baseline else [experiment(self._columns, _metrics(objective, further))]
         self._search.add(0, *about, layout(_charts(space)), text("configuration", f"```toml\n{as_toml(space)}```"))
@@ -87,21 +90,21 @@ class TensorBoardWatcher(Watcher):
         if not record.is_confirmation:
             self._tally.trial_started(record)
         self._begin(record)
+        self._write_leader()
 
     def trial_reported(self, record: TrialRecord) -> None:
         """Write every number of the report, and the best value so far."""
-        leader = self._tally.incumbent
         if not record.is_confirmation:
             self._tally.trial_reported(record)
         self._write_report(self._open[record.trial_id], record.last)
-        if self._tally.incumbent is not leader:
-            self._search.add(self._step, text("incumbent", self._incumbent()))
+        self._write_leader()
 
     def trial_paused(self, record: TrialRecord) -> None:
         """Close its run as it stands: most never continue, and the run of one that does is rewritten."""
         self._finish(self._open[record.trial_id])
         self._paused.add(record.trial_id)
         self._tally.trial_paused(record)
+        self._write_leader()
         self._write_state()
 
     def trial_ended(self, record: TrialRecord) -> None:
@@ -111,6 +114,7 @@ class TensorBoardWatcher(Watcher):
         if record.is_confirmation:
             return
         self._tally.trial_ended(record)
+        self._write_leader()
         if record.trial_id not in self._paused or not self._tally.counts[Status.PAUSED]:
             self._write_state()  # of trials that are stopped together at the end, only for the last
 
@@ -147,12 +151,12 @@ class TensorBoardWatcher(Watcher):
             run.best = value if run.best is None else self._tally.better(value, run.best)
             numbers[f"best/{self._objective}"] = run.best
         numbers["trial/epochs"] = report["epoch"]
-        run.events.add(int(report["epoch"]), *scalars(numbers))
+        epoch = int(report["epoch"])
+        run.events.add(epoch, *scalars(numbers), wall_s=run.record.heard_s.get(epoch))
 
     def _finish(self, run: Run) -> None:
         del self._open[run.record.trial_id]
-        outcome = text("outcome", f"**{final_status(run.record)}** {run.record.message}")
-        run.events.add(run.record.epochs, session_end(run.record), outcome)
+        run.events.add(run.record.epochs, session_end(run.record), text("outcome", _outcome(run.record)))
         run.events.close()
 
     @property
@@ -160,6 +164,14 @@ class TensorBoardWatcher(Watcher):
         """The most trials that had ended or paused at any time: the count falls if a paused one is promoted."""
         self._furthest = max(self._furthest, self._tally.ended)
         return self._furthest
+
+    def _write_leader(self) -> None:
+        """Name the incumbent if it has changed; an end or a pause can change it too, not only a report."""
+        record = self._tally.incumbent
+        leader = None if record is None else record.trial_id
+        if leader != self._leader:
+            self._leader = leader
+            self._search.add(self._step, text("incumbent", self._incumbent()))
 
     def _write_state(self) -> None:
         self._search.add(self._step, *scalars(self._state()))
@@ -207,6 +219,12 @@ def _charts(space: Space) -> dict[str, dict[str, list[str]]]:
     further = [f"train/{name}_loss" for name in space.added]
     terms = {title: [*tags, *further] for title, tags in CHARTS["Distillation"].items()}
     return CHARTS | {"Distillation": terms}
+
+
+def _outcome(record: TrialRecord) -> str:
+    """How it ended; the message is code, since names such as `__init__` would be markup."""
+    status = f"**{final_status(record)}**"
+    return f"{status} {as_code(record.message)}" if record.message else status
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

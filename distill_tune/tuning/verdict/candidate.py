@@ -150,6 +150,7 @@ def confirmation_record(candidate: Candidate, seed: int) -> TrialRecord:
         group=_group_of(candidate),
         parameters=source.parameters,
         multiply_adds=source.multiply_adds,
+        latency_ms=source.latency_ms,
     )
 
 

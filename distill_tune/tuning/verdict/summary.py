@@ -201,6 +201,7 @@ def selection_bias(winner: Candidate, objective: str, sign: int) -> dict[str, An
 def row_of(record: TrialRecord) -> dict[str, Any]:
     """A trial's row in `trials.parquet`."""
     numbers = {name: value for name, value in record.last.items() if name != "epoch" and not name.startswith("time/")}
+    is_built = record.parameters > 0  # a student that can be trained has some
     return {
         "number": record.number,
         "trial": record.trial_id,
@@ -212,10 +213,10 @@ def row_of(record: TrialRecord) -> dict[str, Any]:
         "first_step_s": record.reports[0]["time/began_s"] if record.reports else None,
         "ended_s": record.ended_s,
         "training_s": record.training_s,
-        "parameters": record.parameters,
-        "multiply_adds": record.multiply_adds,
+        "parameters": record.parameters if is_built else None,
+        "multiply_adds": record.multiply_adds if is_built else None,
         **({} if record.latency_ms is None else {"latency_ms": record.latency_ms}),
-        "message": record.message,
+        "message": record.message or None,
         **numbers,
         **{f"config/{name}": value for name, value in record.values.items()},
     }

@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -203,14 +204,66 @@ def test_of_a_few_trials_it_does_without_what_weighs_values(folder: Path) -> Non
     assert ran.stdout.splitlines()[-1] == "set()"
 
 
+def job_in(folder: Path, told: list[str], **ordered: Any) -> Any:
+    """The end of a search, at which it writes its page."""
+    order: Any = SimpleNamespace(**{"folder": folder, "address": None, "mirror": None} | ordered)
+    reporter: Any = SimpleNamespace(tell=told.append)
+    return Job(order, reporter)
+
+
+def interrupted(folder: Path, command: str = "python -m distill_tune.search") -> Path:
+    """The result of an interrupted search that was begun with this command."""
+    folder.mkdir()
+    summed_up(folder, played(folder, trials=2), "interrupted")
+    toml = (folder / "search.toml").read_text()
+    (folder / "search.toml").write_text(toml.replace("python -m distill_tune.search", command))
+    return folder
+
+
+def way_on(folder: Path) -> str:
+    """The command that the page in a folder says to go on with."""
+    found = re.search("There is no verdict yet: <code>(.*)</code> goes on", (folder / "report.html").read_text())
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_of_a_search_in_a_store_and_on_a_cluster_the_page_says_the_command_that_the_terminal_says(
+    tmp_path: Path,
+) -> None:
+    folder = interrupted(tmp_path / "lost")
+    mirror = SimpleNamespace(store=SimpleNamespace(uri="s3://bucket/team"))
+    job_in(folder, [], mirror=mirror, address="head:6379")._write_report()
+    onward = "python -m distill_tune.search --resume --name lost --storage s3://bucket/team --address head:6379"
+    assert way_on(folder) == onward
+
+
+@pytest.mark.parametrize(
+    ("given", "onward"),
+    [
+        ("--storage s3://bucket/team --name lost", "--storage s3://bucket/team"),
+        ("--storage=gs://bucket --address=head:6379", "--storage gs://bucket --address head:6379"),
+        ("--name lost --address auto", "--storage {tmp_path} --address auto"),
+        ("--storage elsewhere", "--storage {tmp_path}"),
+        ("'edited --storage", "--storage {tmp_path}"),
+        ("--storage", "--storage {tmp_path}"),
+    ],
+)
+def test_a_page_that_is_written_later_goes_on_in_the_store_and_on_the_cluster_where_the_search_was_begun(
+    given: str, onward: str, tmp_path: Path
+) -> None:
+    folder = interrupted(tmp_path / "lost", f"python -m distill_tune.search {given}")
+    assert main([str(folder)]) == 0
+    told = onward.format(tmp_path=tmp_path)
+    assert way_on(folder) == f"python -m distill_tune.search --resume --name lost {told}"
+
+
 def test_no_fault_in_a_page_is_one_of_the_search(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(folder: Path) -> None:
+    def fails(folder: Path, onward: str) -> None:
         raise KeyError("a fault of ours")
 
     monkeypatch.setattr("distill_tune.tuning.reporting.page.write_report", fails)
     told: list[str] = []
-    job: Any = Job(SimpleNamespace(folder=folder), SimpleNamespace(tell=told.append))  # type: ignore[arg-type]
-    job._write_report()
+    job_in(folder, told)._write_report()
     assert "cannot be written (KeyError: 'a fault of ours')" in told[0]
 
 
@@ -219,8 +272,7 @@ def test_a_search_whose_page_cannot_be_written_is_whole_and_says_how_to_have_it(
     page = folder / "report.html"
     page.unlink(missing_ok=True)
     page.mkdir()
-    job: Any = Job(SimpleNamespace(folder=folder), SimpleNamespace(tell=told.append))  # type: ignore[arg-type]
-    job._write_report()
+    job_in(folder, told)._write_report()
     page.rmdir()
     (line,) = told
     assert line.startswith("warning: report.html cannot be written (")

@@ -65,7 +65,7 @@ def test_a_complete_page_says_the_verdict_the_students_and_what_the_best_one_is(
     ("state", "said"),
     [
         ("unfinished", "It is still running, or was stopped"),
-        ("interrupted", "Nothing has been confirmed or examined yet"),
+        ("interrupted", "There is no verdict yet"),
         ("without_a_trial", "no trial could be used"),
         ("all_failed", "no trial could be used"),
     ],
@@ -76,11 +76,11 @@ def test_a_page_without_a_verdict_says_why(state: str, said: str, result_in: Res
     assert "On untouched test data" not in text
 
 
-def test_trials_over_a_limit_are_told_apart_from_those_that_count(result_in: ResultIn) -> None:
+def test_refused_trials_are_told_apart_from_those_that_count(result_in: ResultIn) -> None:
     found = dict(facts_of_search(result_in("complete")))
     total, parts = found["trials"].removesuffix(")").split(" (")
     assert int(total) == sum(int(part.split()[0]) for part in parts.split(", ")) == 24
-    assert int(found["besides, over a limit"]) == len(result_in("complete").trials) - 24
+    assert int(found["besides, refused (over a limit, or invalid)"]) == len(result_in("complete").trials) - 24
     assert "(" not in dict(facts_of_search(result_in("without_a_trial")))["trials"]
 
 

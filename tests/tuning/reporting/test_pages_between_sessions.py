@@ -63,7 +63,7 @@ def test_of_a_search_that_is_taken_up_again_nothing_of_its_interruption_is_said(
     assert (result.status, result.winner) == ("unfinished", None)
     text = Read(page_of(result)).text
     assert "It is still running, or was stopped" in text
-    assert "Nothing has been confirmed" not in text
+    assert "no verdict" not in text
     assert "ended by" not in text
     assert "time" not in dict(facts_of_search(result))
 
@@ -102,12 +102,23 @@ def test_what_was_at_work_when_a_search_was_interrupted_is_not_called_running(tm
 
 
 def test_an_extension_that_was_interrupted_gives_nobody_the_files_of_an_earlier_winner(tmp_path: Path) -> None:
-    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", sessions=2, test_opened=1)
+    session = played(tmp_path, trials=3)
+    summed_up(tmp_path, session)
+    go_on(tmp_path)
+    extend(tmp_path)
+    summed_up(tmp_path, session, "interrupted", sessions=2, test_opened=1)
     (tmp_path / "best").mkdir()
     text = Read(page_of(Result.of(tmp_path))).text
-    assert "Since it was extended, nothing has been confirmed" in text
+    assert "Since it was extended, there has been no verdict: python -m distill_tune.search --resume" in text
     assert "The best student" in text
     assert "reproduce it" not in text
+
+
+def test_a_search_that_was_interrupted_in_its_examination_is_not_said_to_have_been_extended(tmp_path: Path) -> None:
+    summed_up(tmp_path, played(tmp_path, trials=3), "interrupted", test_opened=1)
+    text = Read(page_of(Result.of(tmp_path))).text
+    assert "There is no verdict yet: python -m distill_tune.search --resume" in text
+    assert "extended" not in text
 
 
 def test_a_search_of_several_runs_says_which_time_is_of_the_last_one(tmp_path: Path) -> None:

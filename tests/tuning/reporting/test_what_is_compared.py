@@ -8,7 +8,7 @@ from pathlib import Path
 from reported import played, summed_up
 
 from distill_tune.tuning.reporting.charts.verdict import accuracies, differences
-from distill_tune.tuning.reporting.comparison import verdicts
+from distill_tune.tuning.reporting.comparison import outcomes, verdicts
 from distill_tune.tuning.reporting.page import page_of
 from distill_tune.tuning.reporting.result import Result
 
@@ -68,3 +68,10 @@ def test_beside_others_a_winner_that_learned_from_no_teacher_says_what_it_is_set
     assert found is not None
     assert [row[1].endswith(f" ({ALONE})") for row in found.rows] == [True, False]
     assert not any("(" in cell for row in found.rows for cell in row[2:])
+
+
+def test_the_time_of_a_result_is_of_the_search_whose_trials_and_epochs_stand_beside_it(result_in: ResultIn) -> None:
+    result = result_in("complete")
+    times = {"total_s": 2000.0, "search_s": 60.0, "baseline_search_s": 900.0}
+    (row,) = outcomes([replace(result, summary={**result.summary, "time": times})]).rows
+    assert row[-3:] == (str(result.num_trials), str(result.num_epochs), "1:00 min")

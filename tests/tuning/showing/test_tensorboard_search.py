@@ -70,6 +70,43 @@ def test_further_terms_of_the_loss_are_charted_with_the_others(tmp_path: Path) -
     assert ["^train/hard_loss$", "^train/soft_loss$", "^train/hint_loss$"] in lines
 
 
+def test_the_incumbent_is_the_trial_that_leads_whether_a_report_a_pause_or_an_end_put_it_there(
+    space: Space, tmp_path: Path
+) -> None:
+    ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
+    records = [trial(space, number) for number in range(5)]
+    for record, accuracy in zip(records, (0.5, 0.4, 0.8, 0.9, 0.1), strict=True):
+        ledger.start(record)
+        ledger.report(record.trial_id, report(1, accuracy), is_rung=True)
+    ledger.end(records[1], Status.STOPPED)
+    ledger.end(records[0], Status.COMPLETED)
+    ledger.pause(records[2])
+    ledger.end(records[3], Status.FAILED, "diverged")
+    ledger.start(records[2])
+    ledger.report("0002", report(2, 0.85))
+    ledger.end(records[2], Status.COMPLETED)
+    ledger.close()
+    assert incumbents(tmp_path) == [(0, "0000"), (0, "0002"), (0, "0003"), (1, "0001"), (2, "0000"), (3, "0002")]
+
+
+def incumbents(folder: Path) -> list[tuple[int, str]]:
+    """Step and name of each incumbent that was written."""
+    written = [(event.step, event.tensor_proto.string_val[0]) for event in read(folder / "search").Tensors("incumbent")]
+    return [(step, said.decode().split("**")[1]) for step, said in written]
+
+
+def test_after_a_resumption_the_incumbent_is_that_of_all_sessions(space: Space, tmp_path: Path) -> None:
+    known, better = trial(space, 0), trial(space, 1)
+    known.status, known.reports = Status.COMPLETED, [report(1, 0.5)]
+    ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
+    ledger.know(known)
+    ledger.start(better)
+    ledger.report("0001", report(1, 0.6))
+    ledger.end(better, Status.COMPLETED)
+    ledger.close()
+    assert incumbents(tmp_path) == [(1, "0000"), (2, "0001")]
+
+
 def test_a_search_of_several_objectives_shows_them_all_first_and_its_front(tmp_path: Path) -> None:
     space = Space.parse({**TABLES, "search": {"objectives": ["val/accuracy", "latency_ms", "val/loss"]}})
     watcher = TensorBoardWatcher(tmp_path, space, "val/accuracy")

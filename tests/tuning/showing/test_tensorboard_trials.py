@@ -1,9 +1,12 @@
 """What TensorBoard draws of each trial: its reports as one series of scalars, while it runs and once it has ended."""
 
+import html
 import math
 import os
+import time
 from pathlib import Path
 
+import markdown
 import psutil
 import pytest
 from shown_trials import hparams_backend, read, report, series, trial, words
@@ -105,4 +108,28 @@ def test_a_message_that_is_no_utf_8_is_shown_with_its_odd_letters_written_out(sp
     ledger.start(record)
     ledger.end(record, Status.FAILED, one_line(ValueError(f"cannot use {os.fsdecode(b'a' + bytes([255]) + b'.npy')}")))
     ledger.close()
-    assert words(tmp_path / "0000", "outcome") == r"**failed** ValueError: cannot use a\udcff.npy"
+    assert words(tmp_path / "0000", "outcome") == r"**failed** `ValueError: cannot use a\udcff.npy`"
+
+
+def test_a_message_is_shown_as_it_was_written_though_it_has_markup(space: Space, tmp_path: Path) -> None:
+    ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
+    message = "TypeError: Net.__init__() got an unexpected keyword `width` in a*b*c <i>"
+    ledger.start(trial(space, 0))
+    ledger.end(ledger.records["0000"], Status.FAILED, message)
+    ledger.close()
+    page = markdown.markdown(words(tmp_path / "0000", "outcome"))  # as TensorBoard renders it
+    assert html.unescape(page) == f"<p><strong>failed</strong> <code>{message}</code></p>"
+
+
+def test_a_trial_that_goes_on_keeps_the_times_of_its_earlier_epochs(space: Space, tmp_path: Path) -> None:
+    ledger = Ledger(watchers=[TensorBoardWatcher(tmp_path, space, "val/accuracy")])
+    record = trial(space, 0)
+    record.reports, record.heard_s = [report(1, 0.5), report(2, 0.6)], {1: 1000.0, 2: 2000.0}
+    ledger.know(record)
+    ledger.start(record)
+    before_s = time.time()
+    ledger.report("0000", report(3, 0.7))
+    ledger.close()
+    *earlier, last = [event.wall_time for event in read(tmp_path / "0000").Scalars("val/accuracy")]
+    assert earlier == [1000.0, 2000.0]
+    assert before_s <= last <= time.time()

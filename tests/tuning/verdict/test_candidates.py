@@ -1,5 +1,7 @@
 """What is retrained with which seeds, what a death is blamed on, and what share of the time was training."""
 
+from dataclasses import replace
+
 import pytest
 
 from distill_tune.config.space import Space
@@ -55,6 +57,13 @@ def test_a_baseline_is_shown_with_no_value_of_the_winner_that_it_does_not_have(s
     begun = {"student.mlp.width": 8, "student.init": "default"}
     assert alone == {**begun, "loss.kind": "labels"}
     assert default == {**begun, "loss.kind": "soft_targets", "loss.temperature": 4.0, "loss.soft_weight": 0.9}
+
+
+def test_a_confirmation_is_shown_with_the_costs_of_its_student(winner: Candidate) -> None:
+    source = replace(winner.source, parameters=90, multiply_adds=80, latency_ms=0.25)
+    for candidate in (replace(winner, source=source), *baselines_of(replace(winner, source=source))):
+        record = confirmation_record(candidate, 1000)
+        assert (record.parameters, record.multiply_adds, record.latency_ms) == (90, 80, 0.25)
 
 
 def test_runs_share_a_row_where_they_are_seeds_of_one_configuration_for_one_purpose(winner: Candidate) -> None:
