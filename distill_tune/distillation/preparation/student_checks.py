@@ -15,6 +15,7 @@ from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.evaluation.alike import CLOSE, difference
 from distill_tune.students import Student, student_on
+from distill_tune.students._folder import code_of_family
 from distill_tune.users_faults import users_faults_refused
 
 _INIT = ("student", "init")
@@ -32,6 +33,7 @@ def check_own_students(space: Space, dataset: Dataset) -> None:
     for family in space.families:
         if ":" in family:
             _try(family, space, dataset)
+            code_of_family(family)  # recorded with the trained student; the file may be edited until then
 
 
 def check_own_beginnings(space: Space, prepared: Prepared) -> None:
