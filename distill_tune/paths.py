@@ -7,6 +7,7 @@ folder may not be entered. Here such a path simply leads to no file, and the cod
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -48,4 +49,14 @@ def is_installed(path: Path) -> bool:
 
 def is_users_code(path: Path) -> bool:
     """Whether it is a file of neither an installed package nor Python itself."""
-    return path.is_file() and not is_installed(path) and not any(map(path.is_relative_to, _STANDARD_LIBRARY))
+    return path.is_file() and _is_users(path)
+
+
+def folders_of_users_code() -> list[Path]:
+    """Where this process looks for modules, in order, besides the installed packages and Python itself."""
+    folders = dict.fromkeys(Path(entry).absolute() for entry in sys.path)  # "" is the current folder
+    return [folder for folder in folders if is_folder(folder) and _is_users(folder)]
+
+
+def _is_users(path: Path) -> bool:
+    return not is_installed(path) and not any(map(path.is_relative_to, _STANDARD_LIBRARY))

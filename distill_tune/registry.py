@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from distill_tune.errors import ConfigError, one_line
 from distill_tune.overriding import check_called_alike, check_facts
-from distill_tune.paths import is_users_code
+from distill_tune.paths import folders_of_users_code, is_users_code
 
 
 class Options(BaseModel):
@@ -77,8 +77,10 @@ def _imported(path: str, module_name: str) -> ModuleType:
         return importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            places = "".join(f"in {folder} or " for folder in folders_of_users_code())
             raise ConfigError(
-                f"{path!r}: there is no module {error.name!r} in {Path.cwd()} or among the installed packages."
+                f"{path!r}: there is no module {error.name!r} {places}among the installed packages; set PYTHONPATH to "
+                "the folder that has it."
             ) from error
         reason = one_line(error)
         if not isinstance(error, SyntaxError):  # its message already has the place

@@ -9,8 +9,9 @@ student.export_onnx("student.onnx")
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     Rows: TypeAlias = "str | Path | list[Path] | pd.DataFrame | npt.NDArray[Any]"
 
 
-_DARK = 127
-"""Images whose brightest pixel is at most this do not use the full range of a byte."""
+_FAR_ABOVE = 2
+"""An array's largest pixel value, divided by that of the training images, above which it is in other units."""
+_PICTURES_BYTES = 1 << 28
 
 
-def load_student(folder: str | Path) -> LoadedStudent:
+def load_student(folder: str | Path, warn: Callable[[str], object] = warnings.warn) -> LoadedStudent:
     """Load the student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
+
+    `warn` is called if the code of the student's own family has changed since it was trained.
 
     Raises:
         InputError: it is not a student's folder, a file is damaged, or the student's family cannot be imported.
@@ -42,6 +46,8 @@ def load_student(folder: str | Path) -> LoadedStudent:
 
     opened = open_student_folder(expanded(str(folder)))
     _check_inputs(folder, opened)
+    if opened.warning:
+        warn(opened.warning)
     of_data = opened.separator, opened.array, opened.brightest
     return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, *of_data)
 
@@ -84,8 +90,9 @@ class LoadedStudent:
         Args:
             rows: a CSV, Parquet, .npy or .npz file, a picture, a list or a folder of pictures, a `pandas.DataFrame`,
                 or an array: [rows, columns] of a table, or images [rows, channels, height, width] in bytes.
-            warn: called for categories and gaps that the training data did not have, for pictures (pixels up to 255) if
-                no pixel of the training data was above 127, and for files of a folder that are no pictures.
+            warn: called for categories and gaps that the training data did not have; if no pixel of the training data
+                was above 127, for pictures (pixels up to 255) and for arrays with a pixel more than twice as large; and
+                for files of a folder that are no pictures.
 
         Returns:
             float32 [rows, features] for a table, uint8 [rows, channels, height, width] for images.
@@ -93,15 +100,38 @@ class LoadedStudent:
         Raises:
             DataError: the rows have another layout, or a file cannot be read.
         """
-        from distill_tune.data.inputs import picture_files, read_inputs
+        from distill_tune.data.inputs import read_inputs
 
-        given = expanded(str(rows)) if isinstance(rows, str | Path) else rows
-        if self.brightest is not None and self.brightest <= _DARK and picture_files(given) is not None:
+        given = _given(rows)
+        are_pictures = self._warn_of_pictures(given, warn)
+        found = read_inputs(given, self.encoder, self.input_shape, warn, self.separator, self.array)
+        if not are_pictures:
+            self._warn_of_units(found, warn)
+        return found
+
+    def _warn_of_pictures(self, given: Any, warn: Callable[[str], object]) -> bool:
+        """Warn if pictures are given that have other units than the training images; returns whether they are given."""
+        from distill_tune.data.inputs import picture_files
+        from distill_tune.students._folder import is_dark
+
+        are_given = picture_files(given) is not None
+        if are_given and is_dark(self.brightest):
             warn(
                 f"pixels of pictures go from 0 to 255, but this student has learned from images that end at "
                 f"{self.brightest}; give arrays in the same units"
             )
-        return read_inputs(given, self.encoder, self.input_shape, warn, self.separator, self.array)
+        return are_given
+
+    def _warn_of_units(self, images: npt.NDArray[Any], warn: Callable[[str], object]) -> None:
+        from distill_tune.students._folder import is_dark
+
+        if self.brightest is None or not is_dark(self.brightest):
+            return
+        if (most := int(images.max())) > _FAR_ABOVE * self.brightest:
+            warn(
+                f"a pixel of the rows is {most}, but this student has learned from images that end at "
+                f"{self.brightest}; give them in the same units"
+            )
 
     def probabilities(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[np.float32]:
         """Probabilities [rows, classes] in the order of `classes`; arguments and errors as for `inputs`.
@@ -112,7 +142,7 @@ class LoadedStudent:
 
         from distill_tune.evaluation.predicting import probabilities
 
-        found = probabilities(self.network, self.inputs(rows, warn))
+        found = np.concatenate([probabilities(self.network, each) for each in self._portions(rows, warn)])
         if len(odd := np.flatnonzero(~np.isfinite(found).all(axis=1))):
             have = "1 row has" if len(odd) == 1 else f"{len(odd):,} rows have"
             warn(
@@ -120,6 +150,20 @@ class LoadedStudent:
                 "and their class says nothing"
             )
         return found
+
+    def _portions(self, rows: Rows, warn: Callable[[str], object]) -> Iterator[npt.NDArray[Any]]:
+        """The inputs; those of many pictures a part at a time, because all together may not fit into memory."""
+        from distill_tune.data.inputs import picture_files
+
+        step, said = _pictures_at_a_time(self.input_shape), list[str]()
+        files = picture_files(_given(rows), said.append)
+        if files is None or len(files) <= step:
+            yield self.inputs(rows, warn)
+            return
+        for line in said:
+            warn(line)
+        for at in range(0, len(files), step):
+            yield self.inputs(files[at : at + step], warn if at == 0 else lambda line: None)
 
     def predict(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> list[str]:
         """The most probable class of each row; arguments and errors as for `inputs`."""
@@ -143,3 +187,15 @@ class LoadedStudent:
             raise InputError(f"export_onnx: needs the package {package}; pip install {package}.")
         inputs = np.zeros((1, *self.input_shape), dtype="float32" if self.encoder else "uint8")
         Onnx().write(program_of(self.network, inputs), expanded(str(path)))
+
+
+def _given(rows: Any) -> Any:
+    return expanded(str(rows)) if isinstance(rows, str | Path) else rows
+
+
+def _pictures_at_a_time(input_shape: tuple[int, ...]) -> int:
+    """How many pictures are decoded at a time: whole portions of those that go through the network together."""
+    from distill_tune.evaluation.portions import samples_at_a_time
+
+    portion = samples_at_a_time(input_shape)
+    return portion * max(1, _PICTURES_BYTES // (portion * prod(input_shape)))

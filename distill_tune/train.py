@@ -93,6 +93,7 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
             cache = folder.parent / SHARED_CACHE
             dataset = announced_data(space.config, cache, _say)
             _check_limits(space.config, dataset)
+            _notice_workers(space.config)
             first = space.config.search.seed
             runs = {seed: space.with_fixed("search", "seed", seed) for seed in range(first, first + num_seeds)}
             preparation = prepare(space, cache, _say, dataset)
@@ -107,6 +108,14 @@ def _run(space: Space, folder: Path, num_seeds: int) -> int:
     mean = sum(report["val/accuracy"] for report in reports.values()) / num_seeds
     _say(f"val/accuracy {mean:.4f}, mean of {num_seeds} seed(s); students in {folder}")
     return 0
+
+
+def _notice_workers(config: Config) -> None:
+    if (workers := config.resources.workers_per_trial) > 1:
+        _say(
+            f"a training is one process: without the {workers} workers of resources.workers_per_trial its weights are "
+            "not those of a search"
+        )
 
 
 def _check_limits(config: Config, dataset: Dataset) -> None:

@@ -233,6 +233,20 @@ def test_each_seeds_folder_has_the_run_that_makes_its_student_again(
     assert first.read_bytes() == again.read_bytes()
 
 
+def test_a_training_says_that_it_has_one_worker_where_a_trial_has_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text(tomli_w.dumps({**TABLE, "loss": {"kind": "labels"}}))
+    said = (
+        "a training is one process: without the 2 workers of resources.workers_per_trial its weights are not those of"
+    )
+    for workers, times in ((2, 1), (1, 0)):
+        given = [f"resources.workers_per_trial={workers}", "search.max_epochs=1", "teacher.train.epochs=1"]
+        assert train_main(["run.toml", *(word for each in given for word in ("--set", each))]) == 0
+        assert capsys.readouterr().out.count(said) == times
+
+
 def test_a_seed_that_diverges_is_named_and_what_came_before_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

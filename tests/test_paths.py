@@ -1,11 +1,22 @@
 """Paths as users write them, however odd."""
 
 import json
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from distill_tune.paths import exists, expanded, is_file, is_folder, is_installed, is_users_code, real_path
+from distill_tune.paths import (
+    exists,
+    expanded,
+    folders_of_users_code,
+    is_file,
+    is_folder,
+    is_installed,
+    is_users_code,
+    real_path,
+)
 
 IMPOSSIBLE = ["n" * 5000, "a\0b", "~no_such_user_here/x"]
 
@@ -52,3 +63,14 @@ def test_a_users_code_is_neither_pythons_nor_a_packages(tmp_path: Path) -> None:
     files = [own, debians, Path(pytest.__file__), Path(json.__file__), Path("<frozen importlib._bootstrap>")]
     assert [is_users_code(path) for path in files] == [True, False, False, False, False]
     assert [is_installed(path) for path in files] == [False, True, True, False, False]
+
+
+def test_modules_of_ones_own_are_looked_for_in_the_current_folder_only_if_python_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    beside = [sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), str(tmp_path / "absent"), "__a_finder__"]
+    monkeypatch.setattr(sys, "path", ["", *beside, str(tmp_path), str(tmp_path.parent)])
+    assert folders_of_users_code() == [tmp_path, tmp_path.parent]
+    monkeypatch.setattr(sys, "path", beside)
+    assert folders_of_users_code() == []

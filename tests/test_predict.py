@@ -20,6 +20,8 @@ from PIL import Image
 from runs import FILES
 
 from distill_tune import load_student, predict, train
+from distill_tune import student as student_module
+from distill_tune.data import inputs
 from distill_tune.errors import InputError
 
 
@@ -309,3 +311,40 @@ def test_files_of_a_folder_that_are_no_pictures_are_said_once(
     assert len(Path("out.csv").read_text().splitlines()) == 2
     said = "warning: photos/2.heic does not have an image file name and is skipped, 1 in all"
     assert capsys.readouterr().err.splitlines() == [said]
+
+
+def test_pictures_are_decoded_a_part_at_a_time_and_told_of_as_if_at_once(
+    of_images: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("photos").mkdir()
+    for number in range(5):
+        Image.new("L", (4, 4), 50 * number).save(f"photos/{number}.png")
+    Path("photos/5.heic").write_bytes(b"of a telephone")
+    path = Path(of_images, "student.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"brightest": 16}))
+    assert predict.main([of_images, "photos", "-o", "whole.csv"]) == 0
+    expected, decoded, sizes = capsys.readouterr().err, inputs.decoded, list[int]()
+    monkeypatch.setattr(inputs, "decoded", lambda paths, shape: sizes.append(len(paths)) or decoded(paths, shape))
+    monkeypatch.setattr(student_module, "_pictures_at_a_time", lambda shape: 2)
+    assert predict.main([of_images, "photos", "-o", "parts.csv"]) == 0
+    assert sizes == [2, 2, 1]
+    assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert capsys.readouterr().err == expected
+    assert len(expected.splitlines()) == 2
+    told = list[str]()
+    assert len(load_student(of_images).predict("photos", told.append)) == 5
+    assert [f"warning: {line}" for line in sorted(told)] == sorted(expected.splitlines())
+
+
+def test_rows_of_an_array_are_in_the_order_of_the_columns_that_the_configuration_names(folder: Path) -> None:
+    run = tomllib.loads(FILES) | {"search": {"max_epochs": 1}, "export": {"formats": []}}
+    shutil.copy("new.csv", "data.csv")
+    np.save("teacher.npy", np.random.default_rng(1).normal(size=(60, 3)))
+    run["data"]["csv"] = {"columns": ["width", "height"], "label": "kind"}
+    Path("turned.toml").write_text(tomli_w.dumps(run))
+    assert train.main(["turned.toml", "--name", "turned"]) == 0
+    student = load_student("results/turned/seed-0")
+    told = json.loads(Path("results/turned/seed-0/student.json").read_text())["encoder"]["columns"]
+    assert told == ["width", "height"]
+    frame = pd.read_csv("new.csv")
+    np.testing.assert_array_equal(student.probabilities(frame[told].to_numpy()), student.probabilities("new.csv"))

@@ -1,10 +1,14 @@
 """A loaded student in Python, on rows that it cannot classify."""
 
+import math
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from distill_tune.student import LoadedStudent
+from distill_tune.evaluation.portions import samples_at_a_time
+from distill_tune.student import LoadedStudent, _pictures_at_a_time
 
 
 class Divided(nn.Module):
@@ -34,3 +38,12 @@ def test_rows_for_which_a_logit_is_not_finite_are_told_of_and_the_others_are_as_
     assert np.array_equal(student.probabilities(rows[[0, 3]], told.append), found[[0, 3]])
     assert student.predict(rows[[0, 3]], told.append) == ["yes", "no"]
     assert not told
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 224, 224), (3, 4000, 6000)])
+def test_pictures_that_are_decoded_together_fill_a_quarter_of_a_gigabyte_and_whole_portions(
+    shape: tuple[int, ...],
+) -> None:
+    count, portion = _pictures_at_a_time(shape), samples_at_a_time(shape)
+    assert count % portion == 0
+    assert count * math.prod(shape) <= 1 << 28 or count == portion

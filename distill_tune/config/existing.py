@@ -21,7 +21,10 @@ OF_THE_TEACHERS_WEIGHTS = (("regularization", "norm_ratio"),)
 
 
 def tables_of(config: Config) -> dict[str, Any]:
-    """A configuration as plain TOML tables with all defaults, without keys that are None or do not exist."""
+    """A configuration as plain TOML tables, without keys that are None or do not exist.
+
+    Sections have all their defaults, the tables of chosen entries only the options that are configured.
+    """
     dumped = config.model_dump(exclude_none=True)
     if config.data.folds is not None:
         del dumped["data"]["validation"]

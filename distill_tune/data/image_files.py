@@ -140,16 +140,15 @@ def decoded(paths: Sequence[Path], shape: tuple[int, ...]) -> Array:
         DataError: a file is not an image, is damaged or has more than 8 bits per channel, or there is no room for all
             of them.
     """
-    from distill_tune.data.spill import empty
+    from distill_tune.data.spill import empty, is_placed
 
     try:
         images = empty((len(paths), *shape), "uint8")
     except (MemoryError, OSError) as error:
         size = f"{len(paths):,} images of {' x '.join(map(str, shape))}"
-        raise DataError(
-            f"{paths[0].parent}: there is no room for {size} ({one_line(error)}); choose a smaller size, or another "
-            "--storage."
-        ) from error
+        fewer = "give fewer at a time, or set TMPDIR to a folder of a larger disk"
+        way_out = "choose a smaller size, or another --storage" if is_placed() else fewer
+        raise DataError(f"{paths[0].parent}: there is no room for {size} ({one_line(error)}); {way_out}.") from error
 
     def fill(row: int) -> None:
         images[row] = _decoded(paths[row], shape)

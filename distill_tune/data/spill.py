@@ -33,6 +33,11 @@ def spilling_to(folder: Path) -> Iterator[None]:
         _place.reset(token)
 
 
+def is_placed() -> bool:
+    """Whether large arrays go where `spilling_to` says, such as a search's storage; else to the temporary files."""
+    return _place.get() is not None
+
+
 def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """An uninitialised array.
 

@@ -15,7 +15,7 @@ def random_samples(input_shape: tuple[int, ...]) -> Tensor:
     return torch.randn(_SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
 
 
-@torch.inference_mode()
+@torch.no_grad()  # a TorchScript network that has been trained cannot run in inference mode
 def difference(ours: nn.Module, theirs: nn.Module, samples: Tensor) -> float:
     """The largest difference between two networks' logits, each sample's centred on its mean.
 

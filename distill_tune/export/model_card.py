@@ -12,6 +12,7 @@ from typing import Any
 
 from distill_tune.config.messages import listed
 from distill_tune.export.verdict_words import baseline_in_words, evidence_sentences, verdict_sentences
+from distill_tune.students._folder import is_dark
 
 _LISTED = 20
 """The most columns that a card lists."""
@@ -86,14 +87,21 @@ def training_card(name: str, seed: int, accuracy: float) -> str:
     return f"# Student of {name}, seed {seed}\n\nval/accuracy {accuracy:.4f}\n"
 
 
-def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, separator: str | None = None) -> str:
+def input_sentence(
+    input_shape: Sequence[int],
+    encoder: dict[str, Any] | None,
+    separator: str | None = None,
+    brightest: int | None = None,
+) -> str:
     """What `predict` reads for a student, as in its `student.json` and, for a CSV's separator, its `run.toml`."""
     if encoder is None:
         shape, pixels = ", ".join(map(str, input_shape)), prod(input_shape)
-        pictures = " a picture, a folder of pictures, or" if input_shape[0] in (1, 3) else ""
+        fit_pictures = input_shape[0] in (1, 3) and not is_dark(brightest)  # else `predict` refuses or warns of them
+        pictures = " a picture, a folder of pictures, or" if fit_pictures else ""
+        most = brightest if is_dark(brightest) else 255
         return (
-            f"INPUT is{pictures} a file of images in the training data's units, integers from 0 to 255: .npy or .npz, "
-            f"[n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an "
+            f"INPUT is{pictures} a file of images in the training data's units, integers from 0 to {most}: .npy or "
+            f".npz, [n, {shape}] (channels, height, width), or CSV or Parquet with {pixels} columns, a row an "
             "image with its pixels in that order."
         )
     needed = {*(number["name"] for number in encoder["numbers"]), *encoder["categories"]}
@@ -103,8 +111,8 @@ def input_sentence(input_shape: Sequence[int], encoder: dict[str, Any] | None, s
     csv = f"CSV (separated by {separator!r})" if separator else "CSV"
     return (
         f"INPUT is a table, {csv} with a header line or Parquet, with the columns {names}{more} (in any order; others "
-        f"are ignored), or .npy or .npz, [n, {len(encoder['columns'])}], with all input columns in the training data's "
-        f"order{_with_dropped(encoder['columns'], used)}."
+        f"are ignored), or .npy or .npz, [n, {len(encoder['columns'])}], with all input columns in the order of "
+        f'"columns" in student.json{_with_dropped(encoder["columns"], used)}.'
     )
 
 

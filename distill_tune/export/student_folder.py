@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from distill_tune.atomic import new_folder
 from distill_tune.config import Config, tables_of
 from distill_tune.data import Dataset
 from distill_tune.export.programs import write_programs
+from distill_tune.students import Student
 from distill_tune.students._folder import (
     BEST,
     OF_SEED,
@@ -25,6 +27,7 @@ from distill_tune.students._folder import (
     STUDENT_JSON,
     WEIGHTS,
     StudentFolder,
+    code_of_family,
     open_student_folder,
 )
 from distill_tune.weights import write_weights
@@ -54,10 +57,12 @@ def write_student_folder(
         "encoder": dataset.encoder,
         "split_fingerprint": dataset.split_fingerprint,
     }
-    if dataset.is_image and config.data.source != "image_folder":  # its pixels have pictures' units
-        description["brightest"] = int(dataset.split("train").inputs.max())
+    if (brightest := brightest_of(config, dataset)) is not None:
+        description["brightest"] = brightest
+    if (code := code_of_family(config.student.family)) is not None:
+        description["code"] = code
     with new_folder(folder) as new:
-        (new / RUN_TOML).write_text(tomli_w.dumps(tables_of(config)), encoding="utf-8")
+        (new / RUN_TOML).write_text(tomli_w.dumps(_tables(config)), encoding="utf-8")
         if isinstance(weights, Path):
             shutil.copyfile(weights, new / WEIGHTS)
         else:
@@ -67,3 +72,32 @@ def write_student_folder(
         compared = min(_COMPARED, samples_at_a_time(dataset.input_shape))  # programs take all of them at once
         inputs = dataset.split("train").inputs[:compared]
         return write_programs(new, open_student_folder(new).student, inputs, config.export.formats)
+
+
+def brightest_of(config: Config, dataset: Dataset) -> int | None:
+    """The largest pixel value of training images that were not picture files, whose units need not be those of any."""
+    if not dataset.is_image or config.data.source == "image_folder":
+        return None
+    return int(dataset.split("train").inputs.max())
+
+
+def _tables(config: Config) -> dict[str, Any]:
+    """As `tables_of`, with all options of the student's family: a default may change, and with it the network."""
+    tables, family, options = tables_of(config), config.student.family, Student.of(config.student)
+    table = dict(tables["student"].get(family, {}))
+    for name in type(options).model_fields:
+        if name not in table and (default := _default(options, name, table)) is not None:
+            table[name] = default
+    return {**tables, "student": {**tables["student"], **({family: table} if table else {})}}
+
+
+def _default(options: Student, name: str, table: dict[str, Any]) -> Any:
+    """The default of an option as TOML has it; None if it would not be the same when read back with `table`."""
+    default = getattr(options, name)
+    try:
+        read = tomllib.loads(tomli_w.dumps({name: default}))[name]
+        again = getattr(type(options)(**table, **{name: read}), name)
+        is_same = again == default and isinstance(again, (type(default), float))  # 1 may be read as 1.0
+    except Exception:  # TOML has no such value, such as None, or the family refuses it: user code may raise anything
+        return None
+    return read if is_same else None

@@ -2,14 +2,15 @@
 
 run.toml               the configuration, without ranges
 student.safetensors    the weights, including the input normalisation
-student.json           input shape, classes, encoding of table rows, fingerprint of the splits and, for images that were
-                       not picture files, the largest pixel value
+student.json           input shape, classes, encoding of table rows, fingerprint of the splits, digest of the code of a
+                       custom family and, for images that were not picture files, the largest pixel value
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from distill_tune.config.sections import StudentConfig
 from distill_tune.config.validate import validate_section
 from distill_tune.errors import ConfigError, InputError, one_line
 from distill_tune.paths import is_file, is_folder
+from distill_tune.registry import load_dotted
 from distill_tune.students._base import Student, build_student
+from distill_tune.users_code import source_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +29,20 @@ if TYPE_CHECKING:
 BEST, OF_SEED = "best", "seed-"
 """Name of a student's folder in a search's result folder, and its prefix before the seed in a training's."""
 RUN_TOML, STUDENT_JSON, WEIGHTS = "run.toml", "student.json", "student.safetensors"
+
+_DARK = 127
+_code_of = lru_cache(maxsize=8)(source_of)
+"""Read once per process: editing the file meanwhile changes neither the loaded code nor the networks that it builds."""
+
+
+def code_of_family(family: str) -> str | None:
+    """A digest of the code of a custom family, as it was when this process first read it; None for our own."""
+    return _code_of(load_dotted(family)) if ":" in family else None
+
+
+def is_dark(brightest: int | None) -> bool:
+    """Whether images whose largest pixel value is this do not use the full range of a byte, as pictures do."""
+    return brightest is not None and brightest <= _DARK
 
 
 def student_folders(path: Path) -> list[Path]:
@@ -54,6 +71,8 @@ class StudentFolder:
     brightest: int | None
     """The largest pixel value; None for tables and picture files, and if an older version wrote the folder."""
     student: nn.Module
+    warning: str = ""
+    """What to tell the user: that the code of a custom family has changed; empty if nothing."""
 
 
 def open_student_folder(folder: Path) -> StudentFolder:
@@ -83,13 +102,24 @@ def open_student_folder(folder: Path) -> StudentFolder:
         student = build_student(Student.of(config), shape, len(classes), mean, std)
         student.load_state_dict(weights)
         known = (description["encoder"], description.get("split_fingerprint", ""))
-        brightest = description.get("brightest")
+        brightest, code = description.get("brightest"), description.get("code")
     except OSError as error:
         why = error.strerror or one_line(error)
         raise InputError(f"{error.filename or folder}: cannot be read ({why}); look at its permissions.") from error
     except (SafetensorError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
-    return StudentFolder(config, shape, classes, *known, separator, array, brightest, student.eval())
+    warning = _said_of_code(folder, config.family, code)
+    return StudentFolder(config, shape, classes, *known, separator, array, brightest, student.eval(), warning)
+
+
+def _said_of_code(folder: Path, family: str, code: str | None) -> str:
+    """A warning if `code`, which older folders lack, is not the family's any more."""
+    if code is None or code == code_of_family(family):
+        return ""
+    return (
+        f"{family!r} has changed since the student in {folder} was trained, in the code that it is made of or in a "
+        "library's version: its answers may differ; restore what it was made of, or train it again"
+    )
 
 
 def _read_run(path: Path) -> tuple[StudentConfig, str | None, str | None]:

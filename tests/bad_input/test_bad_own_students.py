@@ -50,7 +50,41 @@ class Tired(torch.nn.Linear):
         if self.training:
             raise ValueError("not today")
         return super().forward(inputs)
+
+
+class Projected(torch.nn.Linear):
+    def __init__(self, input_shape, classes):
+        super().__init__(5, classes)
+        self.register_buffer("projection", torch.randn(*input_shape, 5), persistent=False)
+
+    def forward(self, inputs):
+        return super().forward(inputs @ self.projection)
+
+
+class Remembering(torch.nn.Linear):
+    def __init__(self, input_shape, classes):
+        super().__init__(*input_shape, classes)
+        self.seen = 0.0
+
+    def forward(self, inputs):
+        if self.training:
+            self.seen = inputs.detach().mean(0)
+        return super().forward(inputs - self.seen)
+
+
+class Growing(torch.nn.Linear):
+    def __init__(self, input_shape, classes):
+        super().__init__(*input_shape, classes)
+
+    def forward(self, inputs):
+        if self.training:
+            self.register_buffer("seen", inputs.detach().mean(0))
+        return super().forward(inputs)
 """
+OUTSIDE = (
+    " keeps numbers outside its state dict, without which its weights give other logits; make them persistent buffers, "
+    "or draw them from a fixed seed."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +108,9 @@ def _students(folder: Path) -> None:
             "Tired",
             "'own_students:Tired' cannot take 8 samples while it trains (ValueError: not today); mend its forward.",
         ),
+        ("Projected", f"student.family: 'own_students:Projected'{OUTSIDE}"),
+        ("Remembering", f"student.family: 'own_students:Remembering'{OUTSIDE}"),
+        ("Growing", "student.family: 'own_students:Growing' cannot load the state dict of another of its networks ("),
     ],
 )
 def test_what_is_no_student_to_train(refuse: Refuse, arguments: tuple[str, ...], name: str, said: str) -> None:

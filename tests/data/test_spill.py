@@ -12,6 +12,7 @@ from distill_tune.config.sections import DataConfig
 from distill_tune.data import prepare_data, spill
 from distill_tune.data.build import build
 from distill_tune.data.dataset import open_test
+from distill_tune.data.inputs import read_inputs
 from distill_tune.data.raw import RawImages
 from distill_tune.errors import DataError
 
@@ -62,9 +63,17 @@ def test_a_disk_without_room_is_refused_before_a_picture_is_decoded(
 
     monkeypatch.setattr(spill, "_LARGE_BYTES", 1)
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DataError, match=r"there is no room for 60 images of 3 x 12 x 10 \(OSError: \[Errno 28\] No"):
+    with pytest.raises(
+        DataError,
+        match=r"there is no room for 60 images of 3 x 12 x 10 \(OSError: \[Errno 28\] No.*another --storage\.$",
+    ):
         prepare_data(photos, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+    Image.new("L", (4, 4)).save(tmp_path / "new.png")
+    with pytest.raises(
+        DataError, match=r"images of 1 x 4 x 4 \(.*\); give fewer at a time, or set TMPDIR to a folder of"
+    ):
+        read_inputs(tmp_path / "new.png", None, (1, 4, 4))
 
 
 def test_images_of_a_mapped_file_whose_channels_come_last_are_told_apart_one_by_one(tmp_path: Path) -> None:

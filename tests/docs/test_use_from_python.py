@@ -35,8 +35,8 @@ def table(folder: Path) -> dict[str, Any]:
 
 
 def images(folder: Path) -> dict[str, Any]:
-    """A run on scikit-learn's digits; the new rows are noise."""
-    pixels = np.random.default_rng(0).integers(0, 256, (30, 64))
+    """A run on scikit-learn's digits; the new rows are noise in their units."""
+    pixels = np.random.default_rng(0).integers(0, 17, (30, 64))
     pd.DataFrame(pixels).to_csv(folder / "new_rows.csv", index=False)
     return {**IMAGES, "search": {"max_epochs": 1}, "export": {}}
 
@@ -91,7 +91,21 @@ def test_pictures_are_warned_of_where_the_training_images_did_not_go_as_far(fold
     Image.new("L", (8, 8), 255).save(tmp_path / "white.png")
     with pytest.warns(UserWarning, match=r"from 0 to 255, but this student has learned from images that end at 16"):
         student.predict(tmp_path / "white.png")
-    assert student.predict(student.inputs(folder / "new_rows.csv")[:1]), "arrays are taken as they are"
+    assert student.predict(student.inputs(folder / "new_rows.csv")[:1]), "arrays in the same units are not warned of"
+
+
+def test_arrays_and_tables_of_images_in_other_units_are_warned_of(folder: Path, tmp_path: Path) -> None:
+    student = load_student(folder / "results/NAME/best")
+    if student.encoder is not None:
+        assert student.predict(1000 * np.ones((2, 3)))
+        return
+    pixels, told = np.full((2, 1, 8, 8), 33, dtype=np.uint8), list[str]()
+    pd.DataFrame(pixels.reshape(2, -1)).to_csv(tmp_path / "rows.csv", index=False)
+    for rows in (pixels, tmp_path / "rows.csv"):
+        student.predict(rows, told.append)
+    said = "a pixel of the rows is 33, but this student has learned from images that end at 16; give them in the same "
+    assert told == [f"{said}units"] * 2
+    assert student.predict(np.full((2, 1, 8, 8), 32, dtype=np.uint8)), "which may be of one brighter image"
 
 
 def test_rows_of_another_layout_are_refused_in_one_line(folder: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_card_says_what_the_student_reads() -> None:
     frame = pd.DataFrame({"age": [1.0, 2.0], "same": [3, 3], "zone": ["a", "b"]})
     table = input_sentence((4,), TableEncoder.fit(frame).to_dict(), ";")
     assert "a table, CSV (separated by ';') with a header line or Parquet, with the columns `age`, `zone` (in" in table
-    assert "or .npy or .npz, [n, 3]" in table
+    assert 'or .npy or .npz, [n, 3], with all input columns in the order of "columns" in student.json, also' in table
     wide = pd.DataFrame({f"x{i}": [0.0, 1.0] for i in range(21)})
     assert "`x0`, `x1`, " in (many := input_sentence((21,), TableEncoder.fit(wide).to_dict()))
     assert "`x19`, ..., all in `student.json` (in" in many
@@ -150,6 +150,9 @@ def test_the_card_says_what_the_student_reads() -> None:
     assert ".npy or .npz, [n, 3, 5, 4] (channels, height, width), or CSV or Parquet with 60 columns" in images
     assert images.startswith("INPUT is a picture, a folder of pictures, or a file of images")
     assert input_sentence((4, 5, 4), None).startswith("INPUT is a file of images")
+    assert input_sentence((3, 5, 4), None, brightest=128) == images
+    dark = input_sentence((3, 5, 4), None, brightest=16)
+    assert dark.startswith("INPUT is a file of images in the training data's units, integers from 0 to 16: .npy")
     card = model_card(summary(TWO), images)
     assert f"FOLDER is the folder of this card. {images}" in card.splitlines()
 

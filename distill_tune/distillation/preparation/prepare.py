@@ -33,7 +33,11 @@ from distill_tune.distillation.preparation.ready_teachers import (
     twins_in_words,
 )
 from distill_tune.distillation.preparation.single_samples import check_single_samples, check_single_samples_of_teachers
-from distill_tune.distillation.preparation.student_checks import check_own_beginnings, check_own_students
+from distill_tune.distillation.preparation.student_checks import (
+    check_own_beginnings,
+    check_own_students,
+    check_weights_suffice,
+)
 from distill_tune.distillation.preparation.teacher_work import TeacherWork
 from distill_tune.distillation.preparation.users_keys import said_of_member, said_of_the_teacher, table_of
 from distill_tune.distillation.preparation.variants import augmentation_variants, check_logits_suffice
@@ -185,6 +189,8 @@ def _check_trained_here(section: TeacherConfig, dataset: Dataset) -> None:
     if section.family is not None:
         with said_of_the_teacher():
             empty_network(Student.of(section), dataset.input_shape, len(dataset.classes))
+            if ":" in section.family:
+                check_weights_suffice(section.family, Student.of(section), dataset)
     try:
         check_augmentation(AugmentationConfig(**getattr(Teacher.of(section), "augmentation", {})), dataset)
     except ConfigError as error:

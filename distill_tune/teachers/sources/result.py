@@ -49,7 +49,10 @@ class Result(Teacher):
 
     def load(self, config: TeacherConfig, data_spec: DataSpec, context: TeacherContext) -> LoadedTeacher:
         """The exported student, frozen."""
-        module = _opened(_folder(config), data_spec).student.requires_grad_(False)
+        opened = _opened(_folder(config), data_spec)
+        if opened.warning:
+            context.say(f"warning: teacher: {opened.warning}")
+        module = opened.student.requires_grad_(False)
         return LoadedTeacher(parameters=sum(p.numel() for p in module.parameters()), module=module)
 
 

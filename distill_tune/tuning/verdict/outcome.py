@@ -12,7 +12,7 @@ from distill_tune.distillation.devices import device_for
 from distill_tune.distillation.preparation.prepare import Preparation
 from distill_tune.evaluation.latency import latency_ms
 from distill_tune.export.model_card import input_sentence, model_card
-from distill_tune.export.student_folder import write_student_folder
+from distill_tune.export.student_folder import brightest_of, write_student_folder
 from distill_tune.teachers import Teacher
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.state.ledger import Ledger
@@ -59,7 +59,8 @@ def complete(
 
 def _says_input(winner: Candidate, preparation: Preparation) -> str:
     data, source = preparation.dataset, Source.of(winner.config.data)
-    return input_sentence(data.input_shape, data.encoder, getattr(source, "separator", None))
+    brightest = brightest_of(winner.config, data)
+    return input_sentence(data.input_shape, data.encoder, getattr(source, "separator", None), brightest)
 
 
 def _cost(winner: Candidate, weights: Path, limits: Limits, preparation: Preparation) -> dict[str, Any]:
