@@ -29,7 +29,7 @@ from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.planning.smallest import smallest_student
+from distill_tune.tuning.planning.smallest import families_never_trained, smallest_student
 from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
@@ -78,7 +78,8 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
-    for warning in known_good_over_limits(space, fitted.limits):
+    of_limits = chain(families_never_trained(space, fitted.limits), known_good_over_limits(space, fitted.limits))
+    for warning in of_limits:
         say(f"warning: {warning}")
     check_own_students(space, dataset)  # this and the next before students' steps are timed
     check_single_samples(space, dataset)
