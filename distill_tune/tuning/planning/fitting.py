@@ -29,6 +29,7 @@ from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.planning.ranges_in_vain import without_ranges_in_vain
 from distill_tune.tuning.planning.smallest import families_never_trained, smallest_student
 from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
@@ -74,6 +75,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         ConfigError: no student of the space is within its limits or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
+    space = without_ranges_in_vain(space, dataset, say)
     for warning in early_warnings(space, dataset):
         say(f"warning: {warning}")
     space = _to_anywhere(space)
