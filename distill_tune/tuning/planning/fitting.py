@@ -28,6 +28,7 @@ from distill_tune.students import Student
 from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_to_try, known_good_over_limits
+from distill_tune.tuning.planning.known_good import check_known_good, check_nothing_is_dropped
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.ranges_in_vain import without_ranges_in_vain
 from distill_tune.tuning.planning.smallest import families_never_trained, smallest_student
@@ -80,6 +81,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
+    check_nothing_is_dropped(space)
     of_limits = chain(families_never_trained(space, fitted.limits), known_good_over_limits(space, fitted.limits))
     for warning in of_limits:
         say(f"warning: {warning}")
@@ -115,9 +117,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
     _check_sampler(space)
-    start_with = space.config.search.start_with
-    for known_good in start_with if start_with != "middle" else []:
-        _check_known_good(space, known_good)
+    check_known_good(space)
     limits = Limits(space.config.limits, dataset)
     _check_costs_differ(space, limits)
     limits.know_latencies(space, known)
@@ -203,10 +203,3 @@ def _at_the_edges(space: Space, limits: Limits, cost: str) -> set[Any]:
             config = space.at(values)
             found.add(repr(Student.of(config.student)) if cost == LATENCY else getattr(limits.cost(config), cost))
     return found
-
-
-def _check_known_good(space: Space, values: Values) -> None:
-    try:
-        space.as_optuna(values)
-    except ConfigError as error:
-        raise ConfigError(f"search.start_with: {error}") from error
