@@ -29,6 +29,8 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     ranges: ClassVar[dict[str, dict[str, list[Any]]]] = {}
     """Option to its default range, as a search space writes it; used if the space does not mention the option."""
+    elsewhere: ClassVar[dict[str, str]] = {}
+    """A name that other tools have for an option, or for one like it, to what to write here: a sentence."""
 
     @classmethod
     def missing_methods(cls) -> list[str]:
@@ -48,9 +50,9 @@ def closest(name: str, known: list[str]) -> str | None:
     return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
-    """' Did you mean ...?' if a known name is close, then all known names."""
-    near = closest(name, known)
+def did_you_mean(name: str, known: list[str], meant: str | None = None) -> str:
+    """' Did you mean ...?' if a known name is `meant`, or else close, then all known names."""
+    near = meant or closest(name, known)
     hint = f" Did you mean {near!r}?" if near else ""
     return f"{hint} Known: {', '.join(known) or 'none'}."
 

@@ -124,6 +124,6 @@ def _check_options(entry: type[Options], name: str, table: Any) -> None:
     try:
         entry(**table)
     except ValidationError as error:
-        raise broken_rule(error, table, list(entry.model_fields)).within(name) from error
+        raise broken_rule(error, table, entry).within(name) from error
     except BrokenRule as error:
         raise error.within(name) from error

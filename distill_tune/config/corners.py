@@ -20,16 +20,20 @@ def combinations(ranges: Mapping[KeyPath, Range]) -> Iterator[Values]:
         yield dict(zip(named(ranges), values, strict=True))
 
 
-def of_some_trial(space: Space) -> dict[KeyPath, Range]:
-    """The ranges that some trial has: not those of a table that nothing chooses, or of a mix that no trial uses."""
-    trials = list(_chosen(space, max))  # more additional loss terms make more parameters exist
+def of_some_trial(space: Space, values: Values | None = None) -> dict[KeyPath, Range]:
+    """The ranges that some trial has: not those of a table that nothing chooses, or of a mix that no trial uses.
+
+    Only trials with the given `values` are considered, if there are any.
+    """
+    # more additional loss terms make more parameters exist
+    trials = [chosen | (values or {}) for chosen in _chosen(space, max)]
     presence = Presence(space.tables, space.config)
     return {path: r for path, r in space.ranges.items() if any(presence.exists(path, trial) for trial in trials)}
 
 
-def of_every_trial(space: Space) -> dict[KeyPath, Range]:
-    """The ranges that every trial has, whatever it chooses."""
-    trials = list(_chosen(space, min))
+def of_every_trial(space: Space, values: Values | None = None) -> dict[KeyPath, Range]:
+    """The ranges that every trial (with the given `values`) has, whatever it chooses."""
+    trials = [chosen | (values or {}) for chosen in _chosen(space, min)]
     presence = Presence(space.tables, space.config)
     return {path: r for path, r in space.ranges.items() if all(presence.exists(path, trial) for trial in trials)}
 
@@ -53,6 +57,11 @@ def _chosen(space: Space, weight_of: Callable[[tuple[Any, ...]], Any]) -> Iterat
     weights = {dotted(path): weight_of(found.corners()) for path, found in further.items()}
     choices = combinations({path: found for path, found in space.ranges.items() if _is_chosen(path)})
     return (weights | chosen for chosen in choices)
+
+
+def choosing(space: Space) -> dict[KeyPath, Range]:
+    """The ranges whose values other parameters depend on."""
+    return {path: r for path, r in space.ranges.items() if _is_chosen(path) or path[:2] == ("loss", "also")}
 
 
 def _is_chosen(path: KeyPath) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_tune.config.leaves import KeyPath, is_own_table
+from distill_tune.config.messages import BrokenRule, dotted
 from distill_tune.config.ranges import is_range
 from distill_tune.config.shipped import completed
 from distill_tune.config.space import Space
@@ -38,9 +39,19 @@ def load_space(path: Path, settings: list[str], completing: bool = False) -> Spa
         space = Space.parse(tables)
     except ConfigError as error:
         if settings and _is_valid(of_the_file):  # so the command line is at fault
-            raise
+            raise _said_to_a_shell(error, settings) from error
         raise ConfigError(f"{path}: {error}") from error
     return completed(space, tables) if completing else space
+
+
+def _said_to_a_shell(error: ConfigError, settings: list[str]) -> ConfigError:
+    """The error with the quotes that a shell leaves in place, if a setting should have had its value in quotes."""
+    if isinstance(error, BrokenRule) and error.kind == "string_type" and error.cure:
+        for key, _, text in (setting.partition("=") for setting in reversed(settings)):
+            if key.strip() == dotted(error.path):
+                outer, inner = ("'", '"') if '"' in key else ('"', "'")
+                return error.advised(f"Write --set {outer}{key.strip()}={inner}{text.strip()}{inner}{outer}.")
+    return error
 
 
 def _is_valid(tables: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from distill_tune.errors import ConfigError
-from distill_tune.registry import closest, did_you_mean
+from distill_tune.registry import Options, closest, did_you_mean
 
 ValuePath = tuple[str | int, ...]
 """The path of a value: section, key, and so on down to a list index."""
@@ -94,17 +94,20 @@ def _written(value: Any) -> str:
     return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
-def unknown_key(path: ValuePath, known: list[str]) -> BrokenRule:
-    """The error for a key that is not among `known`."""
-    return BrokenRule(path, f"unknown key.{did_you_mean(str(path[-1]), known)}", UNKNOWN_KEY)
+def unknown_key(path: ValuePath, known: list[str], elsewhere: Mapping[str, str] | None = None) -> BrokenRule:
+    """The error for a key that is not among `known`; `elsewhere` says what to write for names of other tools."""
+    name = str(path[-1])
+    told = (elsewhere or {}).get(name)
+    hint = f" {told} Known: {', '.join(known)}." if told else did_you_mean(name, known)
+    return BrokenRule(path, f"unknown key.{hint}", UNKNOWN_KEY)
 
 
-def broken_rule(error: ValidationError, table: Mapping[str, Any], known: list[str]) -> BrokenRule:
-    """The first error that pydantic found in `table`, whose `known` keys are suggested for an unknown one."""
+def broken_rule(error: ValidationError, table: Mapping[str, Any], model: type[Options]) -> BrokenRule:
+    """The first error that pydantic found in `table`; for an unknown key, those of `model` are suggested."""
     details = error.errors(include_url=False)
     first, path = details[0], _path_in(table, details[0])
     if first["type"] == UNKNOWN_KEY:
-        return unknown_key(path, known)
+        return unknown_key(path, list(model.model_fields), model.elsewhere)
     if first["type"] == "missing":
         return BrokenRule(path, "this key is required.", "missing")
     if not path:  # a rule about several keys names them itself
@@ -152,8 +155,19 @@ def _cure(detail: ErrorDetails) -> str:
         return f"Did you mean {near!r}?" if near else ""
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"Write {int(value)}."
-    if kind in NUMBER_RULES and isinstance(value, str) and re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?(e-?\d+)?", value):
-        return f"Write {value} without quotes."
+    if kind in NUMBER_RULES and isinstance(value, str):
+        return _unquoted(value, is_integer=kind == "int_type")
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         return f"Write '{value}' in quotes."
     return ""
+
+
+def _unquoted(text: str, is_integer: bool) -> str:
+    """How to write the number that a text is; TOML wants digits on both sides of the point, unlike other languages."""
+    found = re.fullmatch(r"[+-]?(?:(?:0|[1-9]\d*)(\.\d*)?|(\.\d+))([eE][+-]?\d+)?", text)
+    if not found or (is_integer and not float(text).is_integer()):
+        return ""
+    fraction, bare, exponent = found.groups()
+    if is_integer and (fraction or bare or exponent):
+        return f"Write {int(float(text))}."
+    return f"Write {float(text)}." if fraction == "." or bare else f"Write {text} without quotes."

@@ -160,7 +160,12 @@ def looks_like_range(value: Any) -> bool:
 def unknown_kind(value: dict[str, Any]) -> str:
     """The message for a table with one unknown key in place of a range."""
     kind = next(iter(value))
-    return f"{shown(kind)} is no kind of range.{did_you_mean(kind, list(KINDS))}"
+    return f"{shown(kind)} is no kind of range.{did_you_mean(kind, list(KINDS), _log_kind(kind))}"
+
+
+def _log_kind(kind: str) -> str | None:
+    """The kind on a log scale, if an unknown one asks for it (`loguniform`): other kinds may be closer in letters."""
+    return ("log_int" if "int" in kind else "log") if "log" in kind else None
 
 
 def parse_range(path: ValuePath, value: dict[str, Any]) -> Range:

@@ -11,10 +11,18 @@ from distill_tune.config.messages import BrokenRule
 from distill_tune.config.numbers import Finite, Positive, Seed
 from distill_tune.registry import SAMPLERS, SCHEDULERS, Options, Registry
 
+_OF_BYTES = "Write max_parameters, the bytes / 4: weights are float32, of 4 bytes each."
+
 
 class LimitsConfig(Options):
     """Limits of a student, checked before it is trained."""
 
+    elsewhere: ClassVar[dict[str, str]] = {
+        "max_macs": "Write max_multiply_adds.",
+        "max_flops": "Write max_multiply_adds, half the number: each of them is two FLOPs.",
+        "max_bytes": _OF_BYTES,
+        "max_size": _OF_BYTES,
+    }
     max_parameters: Positive | None = None
     max_multiply_adds: Positive | None = None
     max_latency_ms: Annotated[float, Field(gt=0)] | None = None

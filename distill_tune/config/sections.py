@@ -169,7 +169,7 @@ def _check_transform(name: str, amount: Any) -> None:
     try:
         AUGMENTATIONS.get(name)(amount=amount)
     except ValidationError as error:
-        broken = broken_rule(error, {"amount": amount}, ["amount"])
+        broken = broken_rule(error, {"amount": amount}, AUGMENTATIONS.get(name))
         raise BrokenRule((name, *broken.path[1:]), broken.rule, broken.kind, broken.value, broken.cure) from error
     except ConfigError as error:
         raise BrokenRule((name,), str(error)) from error

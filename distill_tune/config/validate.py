@@ -70,7 +70,7 @@ def validate_section(name: str, table: Any) -> Any:
     except ConfigError as error:
         raise ConfigError(f"{name}.{error}") from error
     except ValidationError as error:
-        broken = broken_rule(error, table, list(SECTIONS[name].model_fields)).within(name)
+        broken = broken_rule(error, table, SECTIONS[name]).within(name)
     raise broken.advised(_cure(broken))
 
 
@@ -90,9 +90,18 @@ def _cure(broken: BrokenRule) -> str:
         return unknown_kind(value)
     if section in SEARCHED and isinstance(value, list) and isinstance(broken.path[-1], int):
         return "To choose one of several lists, write { choice = [[...], [...]] }."
+    if section in SEARCHED and broken.kind == "dict_type":  # a table has its ranges inside, and is no choice
+        return _as_terms(value) if broken.path == ("loss", "also") else ""
     if section in SEARCHED and _is_list_of_choices(broken):
         return f"To choose one of them, write {{ choice = {shown(value)} }}."
     return ""
+
+
+def _as_terms(names: Any) -> str:
+    """How to write additional terms of the loss that were only named."""
+    names = [names] if isinstance(names, str) else names
+    are_names = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return f"Write {shown(dict.fromkeys(names, 1.0))}, each with its weight." if are_names else ""
 
 
 def _is_list_of_choices(broken: BrokenRule) -> bool:

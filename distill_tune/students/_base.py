@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
@@ -43,6 +43,10 @@ class Student(Options):
         Raises:
             ConfigError: the family has no network for this shape.
         """
+
+    def without_effect(self, input_shape: tuple[int, ...]) -> Mapping[str, str]:
+        """Options that change nothing beside the values of the others, or for this shape, with the reason for each."""
+        return {}
 
     def wiring(self, network: nn.Module) -> Wiring:
         """How the layers of a network from `build` are connected; the network may be on the meta device.

@@ -15,6 +15,8 @@ from distill_tune.students._base import FirstStride, Student, first_stride, requ
 from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring, body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
 
@@ -48,6 +50,10 @@ class ConvNet(Student):
             outputs = self.width * 2**stage
             layers += self._stage(outputs // 2, outputs, strides.take(2), self.separable)
         return nn.Sequential(*layers, *head(self.width * 2 ** (self.depth - 1), classes))
+
+    def without_effect(self, input_shape: tuple[int, ...]) -> Mapping[str, str]:
+        """`separable` if there is only the first stage."""
+        return {"separable": "depth is 1, and the first stage is never separable"} if self.depth == 1 else {}
 
     def wiring(self, network: nn.Module) -> Wiring:
         """Each stage, one convolution or a depthwise one and a mix, makes its own group."""

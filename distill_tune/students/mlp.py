@@ -12,6 +12,8 @@ from distill_tune.students._base import Student
 from distill_tune.students._wiring import CLASSES, HEAD, INPUT, Wiring, body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -43,6 +45,10 @@ class MLP(Student):
             layers += [nn.Dropout(self.dropout)] if self.dropout else []
             inputs = width
         return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+    def without_effect(self, input_shape: tuple[int, ...]) -> Mapping[str, str]:
+        """`width` and `depth` beside `widths`."""
+        return dict.fromkeys(("width", "depth"), "widths is set") if self.widths else {}
 
     def wiring(self, network: nn.Module) -> Wiring:
         """Each hidden layer is a stage and makes its own group."""

@@ -16,9 +16,14 @@ from distill_tune.students._base import FirstStride, Student, first_stride
 from distill_tune.students._wiring import CLASSES, HEAD, INPUT, STEM, Place, Wiring, body
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
     from distill_tune.students._blocks import ResidualBlock
+
+
+_ONLY_FOR_IMAGES = {"stages": "a table has one stage", "first_stride": "a table has no convolutions"}
 
 
 @STUDENTS.register
@@ -38,6 +43,10 @@ class ResNet(Student):
     def build(self, input_shape: tuple[int, ...], classes: int) -> nn.Module:
         """Inputs [batch, *input_shape] to logits [batch, classes]."""
         return self._for_images(input_shape, classes) if len(input_shape) == 3 else self._for_rows(input_shape, classes)
+
+    def without_effect(self, input_shape: tuple[int, ...]) -> Mapping[str, str]:
+        """What rows of a table have no use for."""
+        return {} if len(input_shape) == 3 else _ONLY_FOR_IMAGES
 
     def wiring(self, network: nn.Module) -> Wiring:
         """Stem, blocks, head; the blocks of a stage write into one stream, and each has its own inner group."""

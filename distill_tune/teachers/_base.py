@@ -93,8 +93,12 @@ def family_trained_here(config: TeacherConfig) -> Student | None:
     return Student.of(config)
 
 
+_OF_THE_CACHE = ("views", "keep")
+"""Keys of `[teacher]` that only a cached teacher reads."""
+
+
 def unread_keys(section: TeacherConfig) -> list[str]:
-    """A warning for each key that is set but not read by the chosen source, including those of ensemble members.
+    """A warning for each key that is set but not read by the chosen source (also of ensemble members) or mode.
 
     Such a key may be meant for another source, chosen with `--set teacher.source`, so it is no error. But users who
     have named a file must know that the teacher is not read from it.
@@ -108,6 +112,15 @@ def unread_keys(section: TeacherConfig) -> list[str]:
         for table, each in tables.items()
         for key in Teacher.of(each).ignores
         if getattr(each, key)
+    ] + _unread_when_live(section)
+
+
+def _unread_when_live(section: TeacherConfig) -> list[str]:
+    set_keys = [key for key in _OF_THE_CACHE if getattr(section, key)] if section.mode == "live" else []
+    return [
+        f"warning: teacher.{key} has no effect, since teacher.mode = 'live' labels no views beforehand; leave it out, "
+        "or use 'cached'"
+        for key in set_keys
     ]
 
 

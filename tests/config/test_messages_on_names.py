@@ -46,7 +46,13 @@ export.formats = ['my_formats:Onnx']
 loss.also.hint = -1
     loss.also.hint: must be at least 0, but got -1.
 loss.also = 'hint'
-    loss.also: must be a table, but got 'hint'.
+    loss.also: must be a table, but got 'hint'. Write {{ hint = 1.0 }}, each with its weight.
+loss.also = ['hint', 'dist']
+    loss.also: must be a table, but got ['hint', 'dist']. Write {{ hint = 1.0, dist = 1.0 }}, each with its weight.
+loss.also = [1]
+    loss.also: must be a table, but got [1].
+optim.paces = ['float32']
+    optim.paces: must be a table, but got ['float32'].
 augmentation.shfit = 1
     augmentation.shfit: unknown key. Did you mean 'shift'? Known: {TRANSFORMS}.
 student.kernel = 3
@@ -72,6 +78,26 @@ data.source = 'csv'
     data.path: this key is required with source = 'csv'.
 """)
 def test_a_key_or_name_that_is_not_known_or_is_missing(line: str, said: str) -> None:
+    check(line, said)
+
+
+LIMITS = "Known: max_parameters, max_multiply_adds, max_latency_ms."
+BYTES = "Write max_parameters, the bytes / 4: weights are float32, of 4 bytes each."
+
+
+@cases(f"""
+limits.max_macs = 3
+    limits.max_macs: unknown key. Write max_multiply_adds. {LIMITS}
+limits.max_flops = 3
+    limits.max_flops: unknown key. Write max_multiply_adds, half the number: each of them is two FLOPs. {LIMITS}
+limits.max_bytes = 3
+    limits.max_bytes: unknown key. {BYTES} {LIMITS}
+limits.max_size = '3MB'
+    limits.max_size: unknown key. {BYTES} {LIMITS}
+limits.max_latency = 3
+    limits.max_latency: unknown key. Did you mean 'max_latency_ms'? {LIMITS}
+""")
+def test_a_limit_in_another_unit_is_said_in_ours(line: str, said: str) -> None:
     check(line, said)
 
 

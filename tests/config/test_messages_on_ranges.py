@@ -41,6 +41,14 @@ from refusals import KINDS, cases, check
     must be a number, but got 'a'.
 {{ unifrom = [0, 1] }}
     'unifrom' is no kind of range. Did you mean 'uniform'? {KINDS}
+{{ loguniform = [1, 2] }}
+    'loguniform' is no kind of range. Did you mean 'log'? {KINDS}
+{{ log_uniform = [1, 2] }}
+    'log_uniform' is no kind of range. Did you mean 'log'? {KINDS}
+{{ log_float = [1, 2] }}
+    'log_float' is no kind of range. Did you mean 'log'? {KINDS}
+{{ logint = [1, 2] }}
+    'logint' is no kind of range. Did you mean 'log_int'? {KINDS}
 {{ zzz = [0, 1] }}
     must be a number, but got {{ zzz = [0, 1] }}. 'zzz' is no kind of range. {KINDS}
 {{ uniform = [-1, 4] }}

@@ -24,6 +24,18 @@ loss.temperature = 'four'
     loss.temperature: must be a number, but got 'four'.
 loss.temperature = '4'
     loss.temperature: must be a number, but got '4'. Write 4 without quotes.
+loss.temperature = '.5e-1'
+    loss.temperature: must be a number, but got '.5e-1'. Write 0.05.
+loss.temperature = '-1.'
+    loss.temperature: must be a number, but got '-1.'. Write -1.0.
+loss.temperature = '1.5E+3'
+    loss.temperature: must be a number, but got '1.5E+3'. Write 1.5E+3 without quotes.
+loss.temperature = '.'
+    loss.temperature: must be a number, but got '.'.
+search.trials = '4.'
+    search.trials: must be an integer, but got '4.'. Write 4.
+search.trials = '1.5'
+    search.trials: must be an integer, but got '1.5'.
 loss.temperature = true
     loss.temperature: must be a number, but got true.
 loss.temperature = nan

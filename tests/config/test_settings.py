@@ -1,5 +1,7 @@
 """`--set KEY=VALUE`, which reaches every key, and the file that it overrides."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,37 @@ def test_what_is_no_number_in_toml_is_not_told_to_be_one_without_quotes() -> Non
         with_settings("search.seed=007")
     with pytest.raises(ConfigError, match=r"but got '7'\. Write 7 without quotes\.$"):
         with_settings("search.seed='7'")
+
+
+@pytest.mark.parametrize(
+    ("setting", "cure"),
+    [
+        ("data.path=2024", "Write --set \"data.path='2024'\"."),
+        ("teacher.path=1_000", "Write --set \"teacher.path='1_000'\"."),
+        ("export.formats=[3]", "Write '3' in quotes."),
+        ("optim.learning_rate=.01", "Write 0.01."),
+        ("optim.learning_rate=1.", "Write 1.0."),
+    ],
+)
+def test_the_way_out_is_one_that_a_shell_lets_through(setting: str, cure: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        with_settings(setting)
+    assert str(caught.value).endswith(f". {cure}")
+    if "--set" in cure:
+        section, key, value = re.split("[.=]", setting)
+        *_, written = shlex.split(cure.removesuffix("."))
+        assert getattr(getattr(with_settings(written).config, section), key) == value
+
+
+def test_so_is_that_of_a_key_that_has_quotes_itself(own_module: Any) -> None:
+    own_module("my_models", "def net(input_shape, classes, name: str = 'a'): ...")
+    family, setting = "student.family='my_models:net'", 'student."my_models:net".name=3'
+    with pytest.raises(ConfigError) as caught:
+        with_settings(family, setting)
+    cure = """Write --set 'student."my_models:net".name="3"'."""
+    assert str(caught.value).endswith(f". {cure}")
+    *_, written = shlex.split(cure.removesuffix("."))
+    assert with_settings(family, written).config.student.tables["my_models:net"] == {"name": "3"}
 
 
 def test_what_the_file_has_wrong_is_said_with_its_name(tmp_path: Path) -> None:

@@ -57,6 +57,16 @@ def test_each_source_says_which_keys_it_does_not_read(source: str, keys: list[st
     assert [line.split()[1] for line in said] == [f"teacher.{key}" for key in keys]
 
 
+@pytest.mark.parametrize(("mode", "keys"), [("live", ["views", "keep"]), ("cached", [])])
+def test_a_teacher_that_runs_live_says_that_it_has_no_views_and_keeps_no_logits(mode: str, keys: list[str]) -> None:
+    assert said_of(mode=mode, views=5, keep=3) == [
+        f"warning: teacher.{key} has no effect, since teacher.mode = 'live' labels no views beforehand; leave it out, "
+        "or use 'cached'"
+        for key in keys
+    ]
+    assert said_of(mode=mode) == []
+
+
 @pytest.mark.parametrize("name", TEACHERS.names)
 def test_what_waits_in_tables_of_other_sources_is_not_said(name: str) -> None:
     section = {"source": name, "trust": False, **NEEDED.get(name, {}), **TABLES, "keras": {}, "train": {"epochs": 3}}

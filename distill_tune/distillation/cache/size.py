@@ -49,11 +49,15 @@ class CacheSize:
 
     def __str__(self) -> str:
         """A message: "the teacher's cache: 120 views x 1,437 samples x 10 classes, 6.9 MB"."""
+        if not self.views:
+            return f"the teacher runs live with every student: its cache has only {self.counts}"
         return f"the teacher's cache: {self.counts}, {in_bytes(self.num_bytes)}"
 
     @property
     def counts(self) -> str:
-        """Its factors: "120 views x 1,437 samples x 10 classes"."""
+        """Its factors: "120 views x 1,437 samples x 10 classes"; of a live teacher, the samples to validate on."""
+        if not self.views:
+            return f"{_count(self.validation_samples, 'validation sample')} x {self.classes:,} classes"
         of_each = "" if self.keep is None else f"{self.keep:,} of "
         return f"{_count(self.views, 'view')} x {_count(self.samples, 'sample')} x {of_each}{self.classes:,} classes"
 

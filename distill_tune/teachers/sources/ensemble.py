@@ -110,7 +110,7 @@ def _check_member(name: str, table: Any) -> None:
     except BrokenRule as error:
         raise error.within("members", name) from error
     except ValidationError as error:
-        raise broken_rule(error, table, list(TeacherConfig.model_fields)).within("members", name) from error
+        raise broken_rule(error, table, TeacherConfig).within("members", name) from error
     for key in _OF_THE_WHOLE:
         if key in member.model_fields_set:
             raise BrokenRule(("members", name, key), f"is the same for all members; write teacher.{key}.")

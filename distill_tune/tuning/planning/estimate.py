@@ -1,18 +1,20 @@
 """Estimate how long an epoch takes, and choose the precision, by timing steps of the middle student of each family.
 
-If that student is over the limits, the largest one that they allow is timed.
+If that student is over the limits, the largest one that they allow is timed; families that they do not admit are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import nn
 
 from distill_tune.config import Config, Space
-from distill_tune.config.leaves import FAMILY
+from distill_tune.config.leaves import FAMILY, KeyPath
+from distill_tune.config.messages import dotted
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.labelling_pace import labelling_s
 from distill_tune.distillation.cache.seen import as_tensor, num_visible
@@ -27,6 +29,7 @@ from distill_tune.threads import threads
 from distill_tune.tuning.planning.examination_time import examination_s
 from distill_tune.tuning.planning.first_to_try import largest_within
 from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.planning.smallest import smallest_of
 
 _OVER_S = 0.3
 """Seconds of timed steps per family."""
@@ -101,24 +104,36 @@ def _paces_s(config: Config, dataset: Dataset, device: torch.device) -> dict[Pac
 
 
 def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module]]:
-    """The middle student of each family, except of custom families that cannot be built this way."""
+    """The middle student of each family, except of custom families that cannot be built this way.
+
+    A family that the limits do not admit is never trained and left out; if they admit none, all are kept.
+    """
     limits = Limits(space.config.limits, dataset)
+    found: list[Config] = []
     for family in space.families:
         with suppress(ConfigError):
-            config = _middle(space, limits, family)
+            found.append(_middle(space, limits, family))
+    within = [config for config in found if limits.excess(config).share <= 0]
+    for config in within or found:
+        with suppress(ConfigError):
             yield config, student_on(Student.of(config.student), dataset)
 
 
 def _middle(space: Space, limits: Limits, family: str) -> Config:
-    """The middle student of a family; if that is over the limits, and so never trained, the largest they allow.
+    """The middle student of a family; if that is over the limits, the largest they allow, or else the smallest.
 
     Raises:
         ConfigError: it cannot be built.
     """
-    config = space.at(space.middle(chosen={FAMILY: family}))
-    if limits.excess(config).share > 0 and (shares := largest_within(space, limits, {FAMILY: family})) is not None:
-        return space.at(space.middle(shares, {FAMILY: family}))
-    return config
+    chosen: dict[KeyPath, Any] = {FAMILY: family}
+    config = space.at(space.middle(chosen=chosen))
+    if limits.excess(config).share <= 0:
+        return config
+    shares = largest_within(space, limits, chosen)
+    if shares is None:
+        smallest = smallest_of(space, limits, family)
+        chosen |= {path: smallest[dotted(path)] for path in space.ranges_of(family)}
+    return space.at(space.middle(shares, chosen))
 
 
 def _batch(config: Config, dataset: Dataset, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

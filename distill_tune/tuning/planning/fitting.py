@@ -29,7 +29,9 @@ from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
 from distill_tune.tuning.planning.first_to_try import first_settings_over_limits, first_to_try
 from distill_tune.tuning.planning.limits import Limits
-from distill_tune.tuning.planning.smallest import smallest_student
+from distill_tune.tuning.planning.ranges_in_vain import without_ranges_in_vain
+from distill_tune.tuning.planning.smallest import families_never_trained, smallest_student
+from distill_tune.tuning.planning.start_with import check_nothing_is_dropped, check_start_with
 from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
@@ -74,11 +76,14 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         ConfigError: no student of the space is within its limits or fits the data, or it cannot start from others.
     """
     check_others(space.config.search)
+    space = without_ranges_in_vain(space, dataset, say)
     for warning in early_warnings(space, dataset):
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
-    for warning in first_settings_over_limits(space, fitted.limits):
+    check_nothing_is_dropped(space)
+    of_limits = chain(families_never_trained(space, fitted.limits), first_settings_over_limits(space, fitted.limits))
+    for warning in of_limits:
         say(f"warning: {warning}")
     check_own_students(space, dataset)  # this and the next before students' steps are timed
     check_single_samples(space, dataset)
@@ -112,9 +117,7 @@ def known_to_fit(space: Space, dataset: Dataset, known: Sequence[TrialRecord] = 
         ConfigError: no student of the space is within its limits, or its sampler cannot sample it.
     """
     _check_sampler(space)
-    start_with = space.config.search.start_with
-    for values in start_with if start_with != "middle" else []:
-        _check_first_setting(space, values)
+    check_start_with(space)
     limits = Limits(space.config.limits, dataset)
     _check_costs_differ(space, limits)
     limits.know_latencies(space, known)
@@ -200,10 +203,3 @@ def _at_the_edges(space: Space, limits: Limits, cost: str) -> set[Any]:
             config = space.at(values)
             found.add(repr(Student.of(config.student)) if cost == LATENCY else getattr(limits.cost(config), cost))
     return found
-
-
-def _check_first_setting(space: Space, values: Values) -> None:
-    try:
-        space.as_optuna(values)
-    except ConfigError as error:
-        raise ConfigError(f"search.start_with: {error}") from error

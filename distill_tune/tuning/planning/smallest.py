@@ -1,8 +1,9 @@
-"""The smallest student of a space, which must be within the limits."""
+"""The smallest student of a space, which must be within the limits, and the families that have none within them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from distill_tune.config import Space, Values
 from distill_tune.config.corners import end_of
@@ -20,7 +21,7 @@ def smallest_student(space: Space, limits: Limits) -> Values:
     Raises:
         ConfigError: even the smallest student found is over a limit, or one of a family cannot be built.
     """
-    found = [_smallest(space, limits, family) for family in space.families]
+    found = [smallest_of(space, limits, family) for family in space.families]
     for values in found:
         limits.excess(space.at(values))  # raises if not even this student of a family can be built
     smallest = min(found, key=lambda values: _burden(limits, space, values))
@@ -51,7 +52,19 @@ def _burden(limits: Limits, space: Space, values: Values) -> tuple[bool, float, 
     return breaks_counts, excess.share, limits.cost(config).parameters
 
 
-def _smallest(space: Space, limits: Limits, family: str) -> Values:
+def families_never_trained(space: Space, limits: Limits) -> Iterator[str]:
+    """A line for each family without a student within the limits, in a space whose other families have some."""
+    for family in space.families if limits.are_any else []:
+        excess = limits.excess(space.at(smallest_of(space, limits, family)))
+        if excess.share > 0:
+            yield (
+                f"student.family: {family!r} is never trained, for the smallest student found of it is {excess.why}; "
+                "loosen the limit, widen its ranges, or leave it out"
+            )
+
+
+def smallest_of(space: Space, limits: Limits, family: str) -> Values:
+    """The sampled values of the smallest student of a family, which may be over the limits."""
     values = end_of(space, family, 0)
     for name, found in named(space.ranges_of(family)).items():
         options = [values | {name: corner} for corner in found.corners()]

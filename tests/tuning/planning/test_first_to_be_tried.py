@@ -66,6 +66,42 @@ def test_what_an_epoch_takes_is_timed_of_a_student_that_the_limits_allow(
     assert timed == found.space.at(found.space.middle() if is_the_middle else found.first_settings[0])
 
 
+NARROW = {"family": ["mlp", "resnet"], "mlp": {"width": {"int": [4, 8]}}}
+
+
+def test_a_family_that_no_limit_admits_is_neither_timed_nor_passed_over_in_silence(preparation: Any) -> None:
+    """Else a student that is never trained would cut the epochs of all others."""
+    found, said = fitted(preparation, student=NARROW, limits={"max_parameters": 200})
+    assert [config.student.family for config, _ in _middles(found.space, preparation.dataset)] == ["mlp"]
+    (cost,) = {found.limits.cost(found.space.at({"student.family": "resnet"})).parameters}
+    assert said == [
+        f"warning: student.family: 'resnet' is never trained, for the smallest student found of it is over "
+        f"max_parameters 200 ({cost:,}); loosen the limit, widen its ranges, or leave it out"
+    ]
+    found, said = fitted(preparation, student=NARROW, limits={"max_parameters": cost})
+    assert [config.student.family for config, _ in _middles(found.space, preparation.dataset)] == ["mlp", "resnet"]
+    assert said == []
+
+
+def test_where_limits_admit_no_family_each_is_timed(preparation: Any) -> None:
+    """As in a search that goes on where all students have become too slow."""
+    space = space_with(student=NARROW, limits={"max_parameters": 20})
+    assert [config.student.family for config, _ in _middles(space, preparation.dataset)] == ["mlp", "resnet"]
+
+
+def test_a_family_whose_first_name_is_too_large_is_timed_with_another(image_space: Any, tmp_path: Path) -> None:
+    convnet = {"width": 8, "depth": 2, "norm": {"choice": ["batch", "none"]}}
+    student = {"family": ["mlp", "convnet"], "mlp": {"widths": [4]}, "convnet": convnet}
+    space = image_space(student=student)
+    dataset = prepare_data(space.config.data, tmp_path)
+    plain = Limits(space.config.limits, dataset).cost(
+        space.at({"student.family": "convnet", "student.convnet.norm": "none"})
+    )
+    space = image_space(student=student, limits={"max_parameters": plain.parameters})
+    timed = {config.student.family: config for config, _ in _middles(space, dataset)}
+    assert timed["convnet"].student.tables["convnet"]["norm"] == "none"
+
+
 def test_where_small_students_are_an_objective_it_begins_in_the_middle(preparation: Any) -> None:
     search = {"objectives": ["val/accuracy", "parameters"]}
     student, limits = {"mlp": {"width": {"log_int": [4, 64]}}}, {"max_parameters": 10_000}
@@ -182,7 +218,7 @@ def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
 def test_a_start_whose_student_is_over_the_limits_is_told_of(preparation: Any) -> None:
     student = {"family": ["mlp", "resnet"], "mlp": {"width": {"log_int": [4, 64]}}}
     large = {"student.family": "mlp", "student.mlp.width": 64}
-    known = [{"student.mlp.width": 64}, large, {"student.family": "mlp", "student.mlp.width": 5}]
+    known = [{"student.family": "mlp"}, large, {"student.family": "mlp", "student.mlp.width": 5}]
     limits = {"max_parameters": 400}
     _, said = fitted(preparation, student=student, limits=limits, search={"start_with": known})
     (line,) = (each for each in said if "start_with" in each)

@@ -45,6 +45,21 @@ def test_of_logits_of_which_some_are_kept_the_size_says_so() -> None:
     assert str(size) == "the teacher's cache: 10 views x 1,000 samples x 100 of 1,000 classes, 6.4 MB"
 
 
+def test_a_teacher_that_runs_live_is_said_to_do_so_and_to_label_only_what_students_are_validated_on(
+    table_space: Any, ready: Any, tmp_path: Path
+) -> None:
+    space: Space = table_space(teacher={"mode": "live"}, augmentation={"noise": 0.1})
+    _, preparation = ready(space)
+    limits = Limits(space.config.limits, preparation.dataset)
+    said, disk = Footprint.of(space, preparation.dataset, limits, places=1).lines(tmp_path)
+    count = preparation.dataset.num_rows["validation"]
+    only = f"{count} validation samples x {len(preparation.dataset.classes)} classes"
+    assert said == f"the teacher runs live with every student: its cache has only {only}"
+    assert f"(teacher's cache of {only} " in disk
+    folder = outputs_folder(preparation.prepared.teacher_folder, space.config)
+    assert [path.stem for path in folder.glob("*.arrow")] == ["validation"]
+
+
 @pytest.mark.parametrize("keep", [{}, {"keep": 1}])
 @pytest.mark.parametrize("augmentation", [{}, {"mixup": {"choice": [0.0, 0.2]}}, {"noise": 0.1}])
 def test_the_cache_is_as_large_as_it_was_said_to_be(
