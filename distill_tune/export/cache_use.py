@@ -1,6 +1,7 @@
 """Which programs use a shared cache: each of them holds a shared lock there.
 
-What one program has prepared, others may use at once, so none may delete its own files unless it is alone.
+What one program has prepared, others may use at once, so none may delete its own files unless it is alone. One that is
+killed while it writes may leave gigabytes under hidden names; the next one that begins alone deletes them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+
+from distill_tune.atomic import remove_leftovers
 
 _LOCK = ".in-use"
 
@@ -65,12 +68,22 @@ class CacheUse:
                 file = _opened(self._path)
             except FileNotFoundError:  # its folder was deleted too
                 continue
+            with suppress(OSError):  # another program is at work, or a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_there(file):
+                    remove_leftovers(self._path.parent)
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_SH)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file), self._path.stat()):
-                    return file
+            if self._is_there(file):
+                return file
             os.close(file)
+
+    def _is_there(self, file: int) -> bool:
+        """Whether an opened lock file has not been deleted."""
+        try:
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 def _opened(path: Path) -> int:
