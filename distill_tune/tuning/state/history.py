@@ -38,6 +38,8 @@ class History:
     """The part of `search_s` since the search began or was last extended: what counts against its time budget."""
     place_s: float = 0.0
     """`search_s` with each session's share multiplied by its number of places."""
+    places: int = 0
+    """Number of places when it was last searched; 0 if it has not been."""
     plan: ConfirmationPlan | None = None
     """The plan of the latest confirmation, if it is unfinished."""
     sessions: int = 0
@@ -140,7 +142,7 @@ class History:
                     self.origin = Origin(entry["data"], entry["teachers"], entry.get("asked", ""))
                 self.own_parts = seen_beside(self.own_parts, entry.get("own_parts", {}))
             case Entry.SEARCHING:
-                pass  # for the stopwatch
+                self.places = entry["places"]
             case Entry.STARTED:
                 self._record(entry)
             case Entry.REPORTED:
