@@ -1,11 +1,13 @@
 """Files and folders that appear whole or not at all: written under a hidden name next to their place, then renamed.
 
-A program that dies in between leaves a hidden file or folder that nothing reads.
+A program that dies in between leaves a hidden file or folder that nothing reads, until `remove_leftovers` is called.
 """
 
 import fcntl
 import os
+import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -14,6 +16,10 @@ from pathlib import Path
 
 from distill_tune.paths import real_path
 
+_NEW_FOLDER = ".new-"
+"""Begins the hidden names of folders that are being filled."""
+_HIDDEN = re.compile(rf"{re.escape(_NEW_FOLDER)}.+|\..+\.[0-9a-f]{{16}}")
+"""Hidden names of folders and files that are being written."""
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 
@@ -133,5 +139,16 @@ def new_folder(folder: Path, is_whole: Callable[[Path], bool] = lambda folder: F
 @contextmanager
 def _emptied_afterwards(place: Path) -> Iterator[Path]:
     """A hidden folder in `place`, deleted afterwards with its content."""
-    with tempfile.TemporaryDirectory(dir=place, prefix=".new-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(dir=place, prefix=_NEW_FOLDER, ignore_cleanup_errors=True) as temporary:
         yield Path(temporary)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what programs that have died were writing below a folder, as far as possible; no other may write there."""
+    for place, folders, files in os.walk(folder):
+        for name in filter(_HIDDEN.fullmatch, files):
+            with suppress(OSError):  # another user's
+                Path(place, name).unlink()
+        for name in filter(_HIDDEN.fullmatch, folders):
+            shutil.rmtree(Path(place, name), ignore_errors=True)
+        folders[:] = [name for name in folders if not name.startswith(".")]

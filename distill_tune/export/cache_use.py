@@ -1,6 +1,7 @@
 """Which programs use a shared cache: each of them holds a shared lock there.
 
-What one program has prepared, others may use at once, so none may delete its own files unless it is alone.
+What one program has prepared, others may use at once, so none may delete its own files unless it is alone. One that is
+killed while it writes may leave gigabytes under hidden names; the next one that begins alone deletes them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from distill_tune.atomic import remembering
+from distill_tune.atomic import remembering, remove_leftovers
 from distill_tune.errors import InputError
-from distill_tune.export.lock_files import locked
+from distill_tune.export.lock_files import is_locked, locked
 from distill_tune.export.result_folder import SHARED_CACHE
 
 _LOCK = ".in-use"
@@ -36,8 +37,18 @@ class CacheUse:
 
     def __enter__(self) -> CacheUse:
         with suppress(OSError):  # the next write there reports what is wrong
+            with suppress(BlockingIOError):  # another program is at work
+                self._remove_leftovers()
             self._file = locked(self._path, fcntl.LOCK_SH)
         return self
+
+    def _remove_leftovers(self) -> None:
+        file = locked(self._path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            if is_locked(self._path):  # not on a file system without locks, where others are not noticed
+                remove_leftovers(self._path.parent)
+        finally:
+            os.close(file)
 
     def is_alone(self) -> bool:
         """Whether no other program uses the cache; to be asked last.

@@ -23,7 +23,7 @@ from distill_tune.tuning.interrupts import Interrupt, heard
 from distill_tune.tuning.order import Order
 from distill_tune.tuning.planning.fitting import Fitted, fit, known_to_fit
 from distill_tune.tuning.planning.footprint import Footprint
-from distill_tune.tuning.planning.laning import with_lanes
+from distill_tune.tuning.planning.laning import too_many_at_once, with_lanes
 from distill_tune.tuning.search_context import Ready, SearchContext
 from distill_tune.tuning.showing.display import Reporter
 from distill_tune.tuning.showing.final_report import command_to_go_on
@@ -151,6 +151,8 @@ class Job:
     def _claimed(self, ready: Ready, places: int) -> tuple[Claim, Fitted]:
         if ready.claim is not None:
             self.order.enter(ready.claim, ready.fitted.space)
+            if (history := ready.claim.history).ended_by is None:
+                self.reporter.tell(*too_many_at_once(ready.fitted.space.config, places, history.places))
             return ready.claim, ready.fitted
         trials = ready.fitted.space.config.search.trials
         fitted = with_lanes(ready.fitted, ready.preparation.prepared, min(places, trials), self.reporter.tell)

@@ -40,6 +40,10 @@ class SearchContext:
         return min(self.room, self.fitted.space.config.search.trials)
 
     def linked(self) -> SearchContext:
-        """The context with data and teacher outputs linked into the search's own folder."""
+        """The context with data and teacher outputs linked into the search's own folder.
+
+        Nothing is read from the shared cache afterwards: another search that is refused may delete what it has made.
+        """
         prepared = self.claim.link(self.preparation.prepared)
-        return replace(self, preparation=replace(self.preparation, prepared=prepared))
+        dataset = replace(self.preparation.dataset, folder=prepared.data_folder)
+        return replace(self, preparation=replace(self.preparation, prepared=prepared, dataset=dataset))

@@ -104,14 +104,15 @@ class Session:
         tensorboard = TensorBoardWatcher(
             self.claim.folder / TENSORBOARD, self.space, self.ledger.objective, self.context.places
         )
+        began_s, earlier_s = time.monotonic(), self.claim.history.search_s
         try:
             self.main.run(self.context.preparation.prepared, self.context.files, tensorboard)
         finally:
-            self.clock.searched(self.ledger, self.context.prepared_s, self.claim.history.search_s)
+            self.clock.searched(self.ledger, self.context.prepared_s, earlier_s, time.monotonic() - began_s)
 
     def _search_baseline(self) -> None:
         """Search the same space without a teacher, with as many trials and as much time."""
-        began_s, trained = time.time(), self.ledger.num_feasible
+        since_s, began_s, trained = time.time(), time.monotonic(), self.ledger.num_feasible
         claim, fitted = claim_baseline(self.claim, self.context.fitted.without_teacher(), trained)
         if lost := claim.history.loss:
             self.reporter.tell(lost)
@@ -139,7 +140,8 @@ class Session:
         finally:
             baseline.ledger.close()
             claim.logbook.release()
-            self.clock.baseline_search_s = searched_s(baseline.ledger, began_s, claim.history.search_s)
+            took_s, earlier_s = time.monotonic() - began_s, claim.history.search_s
+            self.clock.baseline_search_s = searched_s(baseline.ledger, since_s, earlier_s, took_s)
         self.reporter.tell(*other_beginnings_in_words(self.main.learned, baseline.learned))
 
     def _confirm(self) -> Confirmation | None:

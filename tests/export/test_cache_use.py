@@ -1,6 +1,11 @@
 """Which programs use a shared cache, even if no lock can be made in it."""
 
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +39,50 @@ def test_a_cache_of_another_users_in_which_no_lock_can_be_made_is_used_without_o
     with CacheUse(tmp_path) as use:
         assert use.is_alone()
     assert list(tmp_path.iterdir()) == []
+
+
+WRITING = """
+import sys
+from pathlib import Path
+from distill_tune.atomic import new_file, new_folder
+from distill_tune.export.cache_use import CacheUse
+
+teacher = Path(sys.argv[1], "teacher-1")
+with CacheUse(teacher.parent), new_folder(teacher / "features-1") as new, new_file(teacher / "weights") as weights:
+    (new / "view_00000.arrow").touch()
+    weights.touch()
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_at_work(cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another program that is writing to the cache; killed at the end of the block."""
+    begin = [sys.executable, "-c", WRITING, str(cache)]
+    with subprocess.Popen(begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "writing\n"
+        yield other
+        other.kill()
+
+
+def test_what_a_killed_program_was_writing_goes_with_the_next_one_that_begins_alone(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher-1"
+    teacher.mkdir()
+    (teacher / "teacher.safetensors").touch()
+    with another_at_work(tmp_path) as other:
+        pass
+    assert other.returncode == -signal.SIGKILL
+    assert len(list(teacher.iterdir())) == 3, "its hidden folder and file"
+    with CacheUse(tmp_path) as use:
+        assert [path.name for path in teacher.iterdir()] == ["teacher.safetensors"]
+        assert use.is_alone()
+
+
+def test_what_another_program_is_writing_stays(tmp_path: Path) -> None:
+    with another_at_work(tmp_path):
+        with CacheUse(tmp_path) as use:
+            assert not use.is_alone()
+        assert len(list(tmp_path.glob("teacher-1/.new-*/new/view_00000.arrow"))) == 1
+        assert len(list(tmp_path.glob("teacher-1/.weights.*"))) == 1

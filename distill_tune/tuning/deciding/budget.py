@@ -61,6 +61,7 @@ class Budget:
     spent_s: float = 0.0
     """Seconds used by earlier sessions of the same search."""
     _made_s: float = field(default_factory=time.time)
+    _made_monotonic_s: float = field(default_factory=time.monotonic)
     _began_s: float | None = None
     _ended_by: Reason | None = None
 
@@ -71,9 +72,13 @@ class Budget:
         return cls(search.trials, epochs=search.epochs, target=merit, patience=search.patience, **of_session)
 
     def begin(self, began_s: float) -> None:
-        """Start the clock at the first step, which began at `began_s` (seconds since 1970)."""
+        """Start the clock at the first step, which began at `began_s` (seconds since 1970).
+
+        The machine may have been suspended since, which only the time of day counts.
+        """
         if self._began_s is None:
-            self._began_s = time.monotonic() - max(0.0, time.time() - max(began_s, self._made_s))
+            ago_s = max(0.0, time.time() - max(began_s, self._made_s))
+            self._began_s = max(self._made_monotonic_s, time.monotonic() - ago_s)
 
     def end(self, reason: Reason) -> None:
         """End the search after the current steps; the first reason stays."""

@@ -28,6 +28,7 @@ from distill_tune.distillation.seeds import generators_kept
 from distill_tune.distillation.training.allocator import freed_memory_kept
 from distill_tune.distillation.views import Views
 from distill_tune.errors import ConfigError, is_short_of_memory
+from distill_tune.export.result_folder import SEARCH_TOML
 from distill_tune.students import Student, student_on
 from distill_tune.threads import threads
 from distill_tune.tuning.planning.fitting import Fitted
@@ -62,8 +63,28 @@ def with_lanes(fitted: Fitted, prepared: Prepared, places: int, say: Callable[[s
     return replace(fitted, space=fitted.space.with_fixed("resources", "lanes", lanes))
 
 
+def too_many_at_once(config: Config, places: int, before: int) -> list[str]:
+    """A warning if a search goes on where its lanes are too many, unless they were with the places `before` too.
+
+    They may have been measured on a smaller machine, and are in `search.toml` as if the user had set them.
+    """
+    lanes, trials = config.resources.lanes, config.search.trials
+    assert lanes != "auto", "settled before a search"
+    if lanes == 1 or _leaves_enough(lanes, places, trials) or not _leaves_enough(lanes, before, trials):
+        return []
+    return [
+        f"warning: with resources.lanes = {lanes} and {places} places, {min(lanes * places, trials)} of {trials} "
+        "trials train at a time, so the sampler learns little from them; you may lower resources.lanes, or set "
+        f"resources.concurrent_trials (the number of places), in {SEARCH_TOML}"
+    ]
+
+
 def _counts(trials: int, places: int) -> list[int]:
-    return [count for count in _CHOICES if count * places * _TRIALS_A_LANE <= trials]
+    return [count for count in _CHOICES if _leaves_enough(count, places, trials)]
+
+
+def _leaves_enough(lanes: int, places: int, trials: int) -> bool:
+    return lanes * places * _TRIALS_A_LANE <= trials
 
 
 def _longer(fitted: Fitted) -> Fitted:

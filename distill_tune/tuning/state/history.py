@@ -38,6 +38,8 @@ class History:
     """The part of `search_s` since the search began or was last extended: what counts against its time budget."""
     place_s: float = 0.0
     """`search_s` with each session's share multiplied by its number of places."""
+    places: int = 0
+    """Number of places when it was last searched; 0 if it has not been."""
     plan: ConfirmationPlan | None = None
     """The plan of the latest confirmation, if it is unfinished."""
     sessions: int = 0
@@ -139,7 +141,7 @@ class History:
                     self.origin = Origin(entry["data"], entry["teachers"], entry.get("asked", ""))
                 self.own_parts = seen_beside(self.own_parts, entry.get("own_parts", {}))
             case Entry.SEARCHING:
-                pass  # for the stopwatch
+                self.places = entry["places"]
             case Entry.STARTED:
                 self._record(entry)
             case Entry.REPORTED:
@@ -181,24 +183,34 @@ class _Stopwatch:
     def __init__(self) -> None:
         self.places = 1
         """Number of places in the session."""
-        self._last_s: float | None = None
-        self._session_s = 0.0
+        self._last: dict[str, Any] | None = None
+        self._session: dict[str, Any] = {"at_s": 0.0}
 
     def seconds_more(self, kind: Entry, entry: dict[str, Any]) -> float:
         match kind:
             case Entry.SESSION:
-                self._last_s, self._session_s = None, entry["at_s"]
+                self._last, self._session = None, entry
             case Entry.SEARCHED:
-                self._last_s = None
+                self._last = None
             case Entry.SEARCHING:
-                self.places, self._last_s = entry["places"], None  # what came before is not training time
+                self.places, self._last = entry["places"], None  # what came before is not training time
         if entry.get("trial_id", CONFIRMATION).startswith(CONFIRMATION):
             return 0.0
-        before_s, self._last_s = self._last_s, entry["at_s"]
-        if before_s is None:
-            began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
-            before_s = max(began_s, self._session_s)  # an epoch may come from a checkpoint of the previous session
-        return max(0.0, self._last_s - before_s)
+        before, self._last = self._last, entry
+        if before is not None:
+            return _seconds_between(before, entry)
+        began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
+        # The epoch may come from a checkpoint of the previous session.
+        return max(0.0, min(entry["at_s"] - began_s, _seconds_between(self._session, entry)))
+
+
+def _seconds_between(before: dict[str, Any], after: dict[str, Any]) -> float:
+    """Seconds from one entry to another of its session, without those in which the machine was suspended.
+
+    Entries of older versions have only the time of day, which goes on then.
+    """
+    clock = "monotonic_s" if "monotonic_s" in before.keys() & after.keys() else "at_s"
+    return max(0.0, float(after[clock] - before[clock]))
 
 
 def _kind_of(name: Any, where: str) -> Entry:

@@ -117,10 +117,13 @@ class Logbook(Watcher):
     def write(self, entry: Entry, **content: Any) -> None:
         """Append an entry, with the time in `at_s`: seconds since 1970.
 
+        `monotonic_s` can be compared within a session only, but stands still while the machine is suspended.
+
         Raises:
             OSError: it cannot be written, or an earlier one could not.
         """
-        line = json.dumps({"entry": entry, "at_s": time.time(), **content}, separators=(",", ":"), allow_nan=False)
+        times = {"at_s": time.time(), "monotonic_s": time.monotonic()}
+        line = json.dumps({"entry": entry, **times, **content}, separators=(",", ":"), allow_nan=False)
         self._appender.append(self._file.fileno(), line.encode() + b"\n")
 
     def trial_started(self, record: TrialRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import inf
 
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Report
@@ -24,22 +25,26 @@ class Clock:
     confirm_s: float = 0.0
     export_s: float = 0.0
 
-    def searched(self, ledger: Ledger, prepared_s: float, earlier_s: float = 0.0) -> None:
+    def searched(self, ledger: Ledger, prepared_s: float, earlier_s: float = 0.0, at_most_s: float = inf) -> None:
         """Set the phases of a search that has just ended.
 
         Args:
             ledger: its trials.
             prepared_s: when preparation ended, in seconds since 1970.
             earlier_s: seconds of searching in earlier sessions.
+            at_most_s: as for `searched_s`.
         """
         self.start_s = (first_step_s(ledger, prepared_s) or time.time()) - prepared_s
-        self.search_s = searched_s(ledger, prepared_s, earlier_s)
+        self.search_s = searched_s(ledger, prepared_s, earlier_s, at_most_s)
 
 
-def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0) -> float:
-    """Seconds from the first trial's first step since `since_s` to the last trial's end, plus `earlier_s`."""
+def searched_s(ledger: Ledger, since_s: float, earlier_s: float = 0.0, at_most_s: float = inf) -> float:
+    """Seconds from the first trial's first step since `since_s` to the last trial's end, plus `earlier_s`.
+
+    `at_most_s` is what the search has taken by the monotonic clock: while the machine was suspended, it stood still.
+    """
     first_s, last_s = first_step_s(ledger, since_s), last_end_s(ledger, since_s)
-    return earlier_s + (max(0.0, last_s - first_s) if first_s and last_s else 0.0)
+    return earlier_s + (min(at_most_s, max(0.0, last_s - first_s)) if first_s and last_s else 0.0)
 
 
 def first_step_s(ledger: Ledger, since_s: float = 0.0) -> float | None:

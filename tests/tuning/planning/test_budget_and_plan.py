@@ -33,7 +33,7 @@ def now_s(monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 def test_time_is_counted_from_the_first_step(now_s: float) -> None:
-    budget = Budget(10, time_s=60.0, _made_s=now_s - 100)
+    budget = Budget(10, time_s=60.0, _made_s=now_s - 100, _made_monotonic_s=400.0)
     assert budget.used_s == 0.0
     budget.begin(now_s - 70)
     budget.begin(now_s)
@@ -41,8 +41,15 @@ def test_time_is_counted_from_the_first_step(now_s: float) -> None:
     assert budget.ended_by is Reason.TIME
 
 
+def test_a_machine_that_is_suspended_in_its_first_epoch_uses_no_time_meanwhile(now_s: float) -> None:
+    """Its monotonic clock stands still, unlike the time of day."""
+    budget = Budget(10, time_s=60.0, _made_s=now_s - 8 * 3600, _made_monotonic_s=470.0)
+    budget.begin(now_s - 7 * 3600)
+    assert (budget.used_s, budget.ended_by) == (30, None)
+
+
 def test_steps_of_an_earlier_session_are_no_time_of_this_one(now_s: float) -> None:
-    budget = Budget(10, time_s=60.0, spent_s=10.0, _made_s=now_s)
+    budget = Budget(10, time_s=60.0, spent_s=10.0, _made_s=now_s, _made_monotonic_s=500.0)
     budget.begin(now_s - 1e6)
     assert budget.used_s == 10
 

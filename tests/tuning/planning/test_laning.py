@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,13 @@ from distill_tune.config.space import Space
 from distill_tune.distillation.lanes.fused import Fused
 from distill_tune.distillation.materials.materials import Materials
 from distill_tune.errors import ConfigError
+from distill_tune.tuning.job import Job
+from distill_tune.tuning.order import Order
 from distill_tune.tuning.planning.fitting import Fitted, known_to_fit
 from distill_tune.tuning.planning.laning import _STEPS, _counts, _less, _speed, _students, _worth_having, with_lanes
+from distill_tune.tuning.search_context import Ready
+from distill_tune.tuning.state.claim import Claim
+from distill_tune.tuning.state.logbook import Entry
 
 
 def fitted(preparation: Any, **sections: dict[str, Any]) -> Fitted:
@@ -48,6 +54,26 @@ def test_few_trials_get_one_lane(preparation: Any) -> None:
 )
 def test_there_are_four_trials_a_lane_at_least(trials: int, places: int, counts: list[int]) -> None:
     assert _counts(trials, places) == counts
+
+
+@pytest.mark.parametrize(("before", "now", "is_warned"), [(2, 2, False), (2, 16, True), (3, 4, False), (4, 1, False)])
+def test_a_search_that_goes_on_with_too_many_places_for_its_lanes_says_what_to_lower(
+    preparation: Any, tmp_path: Path, before: int, now: int, is_warned: bool
+) -> None:
+    """If they were too many before, somebody has chosen so."""
+    ours, said = fitted(preparation, resources={"lanes": 8}, search={"trials": 64}), list[str]()
+    first = Claim.of_new(tmp_path / "ours", ours.space, "")
+    first.logbook.write(Entry.SEARCHING, places=before)
+    first.logbook.release()
+    order = Order(ours.space, "ours", first.folder, "", is_new=False)
+    job = Job(order, SimpleNamespace(tell=lambda *lines: said.extend(lines)))  # type: ignore[arg-type]
+    claim, _ = job._claimed(Ready(ours, preparation, Claim.of_old(first.folder, "")), now)
+    claim.logbook.release()
+    assert said == is_warned * [
+        "warning: with resources.lanes = 8 and 16 places, 64 of 64 trials train at a time, so the sampler learns "
+        "little from them; you may lower resources.lanes, or set resources.concurrent_trials (the number of places), "
+        "in search.toml"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,15 @@ from disks import as_nobody
 from runs import run_space
 
 from distill_tune.config import Space
+from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError
 from distill_tune.export.result_folder import default_name
 from distill_tune.tuning.order import extended, taken_up
+from distill_tune.tuning.planning.fitting import Fitted
+from distill_tune.tuning.planning.limits import Limits
+from distill_tune.tuning.search_context import SearchContext
 from distill_tune.tuning.state.claim import SEARCH_TOML, Claim, newest, space_of
 from distill_tune.tuning.state.logbook import LOGBOOK, Entry, HeldError, Logbook
 
@@ -166,3 +171,17 @@ def test_a_result_has_what_the_teacher_said_for_it_and_not_for_other_searches(tm
         assert (linked.teacher_folder / "teacher.safetensors").exists()
     assert preparation.prepared.teacher_folder is not None
     assert len(list(preparation.prepared.teacher_folder.glob("views-*"))) == 2
+
+
+def test_a_search_needs_the_shared_cache_no_more_once_its_parts_are_linked(tmp_path: Path) -> None:
+    """Another search, refused later, deletes there what it has made; the test split is opened at the very end."""
+    cache, space = tmp_path / ".cache", run_space()
+    preparation = prepare(space, cache, lambda line: None)
+    fitted = Fitted(space, Limits(space.config.limits, preparation.dataset), {})
+    claim = Claim.of_new(tmp_path / "ours", space, "command")
+    ours = SearchContext(claim, fitted, preparation, 1, 0.0).linked().preparation
+    claim.logbook.release()
+    before = open_test(preparation.dataset).labels.tolist()
+    shutil.rmtree(cache)
+    assert open_test(ours.dataset).labels.tolist() == before
+    assert len(ours.dataset.split("validation").labels) == ours.dataset.num_rows["validation"]

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from distill_tune.tuning.state.history import History
-from distill_tune.tuning.state.logbook import LOGBOOK
+from distill_tune.tuning.state.logbook import LOGBOOK, Entry, Logbook
+from distill_tune.tuning.state.records import TrialRecord
 
 NIGHT_S = 50_000.0
 
@@ -32,6 +34,29 @@ def started(at_s: float) -> dict[str, Any]:
 def reported(at_s: float, epoch: int, began_s: float) -> dict[str, Any]:
     report = {"epoch": epoch, "val/accuracy": 0.5, "time/began_s": began_s}
     return {"entry": "reported", "at_s": at_s, "trial_id": "0000", "report": report, "is_rung": False}
+
+
+@pytest.mark.parametrize("gap", [0, 5], ids=["in its first epoch", "later"])
+def test_a_machine_that_is_suspended_uses_no_time_of_the_search_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gap: int
+) -> None:
+    """The time of day goes on then, the monotonic clock does not."""
+    clock = SimpleNamespace(time=lambda: NIGHT_S + now_s + asleep_s, monotonic=lambda: now_s)
+    now_s = asleep_s = 0.0
+    monkeypatch.setattr("distill_tune.tuning.state.logbook.time", clock)
+    logbook, record = Logbook(tmp_path), TrialRecord(0, "0000", {})
+    logbook.write(Entry.SESSION, command="")
+    logbook.write(Entry.SEARCHING, places=2)
+    for epoch in range(10):
+        began_s = clock.time()
+        asleep_s, now_s = asleep_s + 8 * 3600 * (epoch == gap), now_s + 60
+        record.reach({"epoch": epoch + 1, "val/accuracy": 0.5, "time/began_s": began_s}, False, clock.time())
+        if epoch == 0:
+            logbook.trial_started(record)
+        logbook.trial_reported(record)
+    logbook.release()
+    history = History.of(tmp_path)
+    assert (history.search_s, history.spent_s, history.place_s) == pytest.approx((600, 600, 1200))
 
 
 def test_a_night_between_two_sessions_is_no_time_of_the_search(tmp_path: Path) -> None:

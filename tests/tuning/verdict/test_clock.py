@@ -35,3 +35,10 @@ def test_a_search_begins_after_its_preparation_and_before_its_first_epoch_is_hea
 
 def test_epochs_of_an_earlier_session_do_not_begin_this_one() -> None:
     assert first_step_s(ledger_of(began_s=4.0, heard_s=6.0, ended_s=20.0), since_s=100.0) is None
+
+
+def test_a_night_in_which_the_machine_was_suspended_is_no_time_of_the_search() -> None:
+    """By the monotonic clock, which stood still meanwhile, the search took half a minute."""
+    clock, night = Clock(), ledger_of(104.0, heard_s=106.0, ended_s=50_000.0)
+    clock.searched(night, prepared_s=100.0, earlier_s=7.0, at_most_s=30.0)
+    assert clock.search_s == 7 + 30
