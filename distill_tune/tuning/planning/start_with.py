@@ -1,7 +1,7 @@
-"""Checks of `search.start_with`: each table must be one that a trial can have, and no value of it may be dropped.
+"""Checks of `search.start_with`: each table must be one that a trial can have.
 
-A value is dropped if the trial chooses a family or a loss that lacks the parameter, yet the trial would count as the
-one that was given.
+A value is dropped if the trial chooses a family or a loss that lacks the parameter, yet the trial counts as the one
+that was given. So a warning tells of values whose choice is left open.
 """
 
 from __future__ import annotations
@@ -36,18 +36,31 @@ def check_start_with(space: Space) -> None:
             raise ConfigError(f"search.start_with[{number}]: {error}") from error
 
 
-def check_nothing_is_dropped(space: Space) -> None:
-    """Refuse settings with a value whose parameter not every trial with these settings has.
+def check_possible(space: Space) -> None:
+    """Refuse settings with a value that no trial with these settings has.
 
     Raises:
-        ConfigError: no trial has it, or only those that choose what the settings leave open.
+        ConfigError: of the first such value, with the choice that is against it.
     """
     for number, values in _given(space):
-        given = [path for path in space.ranges if dotted(path) in values]
+        possible = of_some_trial(space, values)
+        for path in (path for path in _paths(space, values) if path not in possible):
+            raise ConfigError(f"search.start_with[{number}]: {dotted(path)!r} {_why_not(space, path, values)}.")
+
+
+def what_may_be_dropped(space: Space) -> Iterator[str]:
+    """Warnings of values that only those trials have that choose what the settings leave open."""
+    for number, values in _given(space):
         some, every = of_some_trial(space, values), of_every_trial(space, _surely(space) | values)
-        for path in (path for path in given if path not in every):
-            why = _left_open(space, path, values) if path in some else _why_not(space, path, values)
-            raise ConfigError(f"search.start_with[{number}]: {dotted(path)!r} {why}.")
+        for path in (path for path in _paths(space, values) if path in some and path not in every):
+            yield (
+                f"search.start_with[{number}]: {dotted(path)!r} {_left_open(space, path, values)}; else a trial that "
+                "chooses otherwise drops it"
+            )
+
+
+def _paths(space: Space, values: Values) -> list[KeyPath]:
+    return [path for path in space.ranges if dotted(path) in values]
 
 
 def _given(space: Space) -> Iterator[tuple[int, Values]]:

@@ -218,7 +218,7 @@ def test_whoever_says_where_to_start_is_heard(preparation: Any) -> None:
 def test_a_start_whose_student_is_over_the_limits_is_told_of(preparation: Any) -> None:
     student = {"family": ["mlp", "resnet"], "mlp": {"width": {"log_int": [4, 64]}}}
     large = {"student.family": "mlp", "student.mlp.width": 64}
-    known = [{"student.family": "mlp"}, large, {"student.family": "mlp", "student.mlp.width": 5}]
+    known = [{"student.mlp.width": 64}, large, {"student.family": "mlp", "student.mlp.width": 5}]
     limits = {"max_parameters": 400}
     _, said = fitted(preparation, student=student, limits=limits, search={"start_with": known})
     (line,) = (each for each in said if "start_with" in each)

@@ -1,4 +1,4 @@
-"""Known good settings: each name is that of a range, and no trial with the settings may drop one of them."""
+"""Settings to try first: each name is that of a range, and a warning tells of values that a trial may drop."""
 
 from typing import Any
 
@@ -29,10 +29,20 @@ def refused(preparation: Any, values: dict[str, Any], **sections: Any) -> str:
     return said.removeprefix("search.start_with[1]: ")
 
 
-def begun_with(preparation: Any, values: dict[str, Any], **sections: Any) -> list[dict[str, Any]]:
+def warned(preparation: Any, values: dict[str, Any], **sections: Any) -> str:
+    """What a warning says of settings that come second."""
+    first_settings, (said,) = begun_with(preparation, values, **sections)
+    assert first_settings == [values]
+    assert said.startswith("warning: search.start_with[1]: ")
+    return said.removeprefix("warning: search.start_with[1]: ")
+
+
+def begun_with(preparation: Any, values: dict[str, Any], **sections: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The settings, which come second, as the search has them, and all that is said."""
     sections = {"student": STUDENT, "loss": LOSS} | sections
     start_with = [{"optim.learning_rate": 0.01}, values]
-    return fitted(preparation, **sections, search={"start_with": start_with})[0].first_settings[1:]
+    found, said = fitted(preparation, **sections, search={"start_with": start_with})
+    return found.first_settings[1:], said
 
 
 @pytest.mark.parametrize(
@@ -44,16 +54,18 @@ def begun_with(preparation: Any, values: dict[str, Any], **sections: Any) -> lis
         ({"loss.dist.intra_weight": 1.0}, {"loss.kind": "dist"}),
     ],
 )
-def test_a_value_of_a_choice_that_is_left_open_is_refused_until_it_is_made(
+def test_a_value_of_a_choice_that_is_left_open_is_warned_of_until_it_is_made(
     preparation: Any, values: dict[str, Any], missing: dict[str, str]
 ) -> None:
-    """Else a trial that draws another family would count as the one that was given."""
+    """A trial that draws another family drops it, and counts as the one that was given."""
     ((chooser, chosen),) = missing.items()
-    named = next(iter(values))
-    assert refused(preparation, values) == (
-        f"{named!r} depends on {chooser}, which this table leaves open; add \"{chooser}\" = '{chosen}'."
-    )
-    assert begun_with(preparation, values | missing) == [values | missing]
+    warnings = [
+        f"warning: search.start_with[1]: {named!r} depends on {chooser}, which this table leaves open; "
+        f"add \"{chooser}\" = '{chosen}'; else a trial that chooses otherwise drops it"
+        for named in values
+    ]
+    assert begun_with(preparation, values) == ([values], warnings)
+    assert begun_with(preparation, values | missing) == ([values | missing], [])
 
 
 @pytest.mark.parametrize(
@@ -83,13 +95,14 @@ def test_what_exists_in_no_trial_of_the_space_cannot_be_known_to_be_good(prepara
 def test_an_option_of_a_term_that_may_have_no_weight_needs_its_weight(preparation: Any) -> None:
     kind = {"kind": "soft_targets"}
     option = {"loss.dkd.target_weight": 1.0}
-    assert refused(preparation, option, loss=kind | ADDED) == (
-        "'loss.dkd.target_weight' depends on loss.also.dkd, which this table leaves open; add \"loss.also.dkd\" = 0.1."
+    assert warned(preparation, option, loss=kind | ADDED) == (
+        "'loss.dkd.target_weight' depends on loss.also.dkd, which this table leaves open; add \"loss.also.dkd\" = 0.1; "
+        "else a trial that chooses otherwise drops it"
     )
     whole = option | {"loss.also.dkd": 0.1}
-    assert begun_with(preparation, whole, loss=kind | ADDED) == [whole]
+    assert begun_with(preparation, whole, loss=kind | ADDED) == ([whole], [])
     never_none = ADDED | {"also": {"dkd": {"uniform": [0.0, 0.1]}}}
-    assert begun_with(preparation, option, loss=kind | never_none) == [option]
+    assert begun_with(preparation, option, loss=kind | never_none) == ([option], [])
 
 
 def test_where_several_choices_are_open_each_that_matters_is_asked_for(preparation: Any) -> None:
@@ -99,10 +112,11 @@ def test_where_several_choices_are_open_each_that_matters_is_asked_for(preparati
     mixes = {"choice": [["one"], ["one", "other"]]}
     ensemble = {"members": members, "weights": weights, "use": mixes}
     teacher = {"source": "ensemble", "ensemble": ensemble, "family": None, "mlp": {}}
-    said = refused(preparation, {"teacher.ensemble.weights.one": 0.5}, teacher=teacher)
+    said = warned(preparation, {"teacher.ensemble.weights.one": 0.5}, teacher=teacher)
     assert said == (
         "'teacher.ensemble.weights.one' depends on loss.kind and teacher.ensemble.use, which this table leaves open; "
-        "add \"loss.kind\" = 'soft_targets', \"teacher.ensemble.use\" = ['one', 'other']."
+        "add \"loss.kind\" = 'soft_targets', \"teacher.ensemble.use\" = ['one', 'other']; "
+        "else a trial that chooses otherwise drops it"
     )
 
 
