@@ -79,9 +79,9 @@ def _imported(path: str, module_name: str) -> ModuleType:
         return importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            places = "".join(f"in {folder} or " for folder in folders_of_users_code())
+            where = "".join(f"in {folder} or " for folder in folders_of_users_code())
             raise ConfigError(
-                f"{path!r}: there is no module {error.name!r} {places}among the installed packages; set PYTHONPATH to "
+                f"{path!r}: there is no module {error.name!r} {where}among the installed packages; set PYTHONPATH to "
                 "the folder that has it."
             ) from error
         reason = one_line(error)
