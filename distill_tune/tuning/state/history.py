@@ -199,9 +199,9 @@ class _Stopwatch:
         before, self._last = self._last, entry
         if before is not None:
             return _seconds_between(before, entry)
-        began_s = entry.get("report", {}).get("time/began_s", entry["at_s"])
+        step_s: float = entry["at_s"] - entry.get("report", {}).get("time/began_s", entry["at_s"])
         # The epoch may come from a checkpoint of the previous session.
-        return max(0.0, min(entry["at_s"] - began_s, _seconds_between(self._session, entry)))
+        return max(0.0, min(step_s, _seconds_between(self._session, entry)))
 
 
 def _seconds_between(before: dict[str, Any], after: dict[str, Any]) -> float:
