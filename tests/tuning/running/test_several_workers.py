@@ -12,6 +12,7 @@ from odd_groups import MODULES, telling
 from ray.util import placement_group_table
 from ray_searches import actors_named, all_is_given_back, eventually, searched, two_places_held
 
+from distill_tune.tuning.running import tune_adapters
 from distill_tune.tuning.running.run import run_search
 from distill_tune.tuning.state.ledger import Watcher
 from distill_tune.tuning.state.records import Status, TrialRecord
@@ -20,8 +21,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(280), pytest.mark.usefixtures
 
 
 def test_several_workers_that_wait_for_places_are_told_of_and_can_be_interrupted(
-    tmp_path: Path, preparation: Any
+    tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tune_adapters, "PATIENCE_S", 5.0)
     conductor, context = searched(tmp_path, preparation, places=1, trials=1, workers=2)
     heard_of: list[str] = []
 
