@@ -20,8 +20,9 @@ help:  ## this list
 search: .venv/.installed  ## search the best student: make search ARGS="search_spaces/original_request.toml --time 5m"
 	@$(BIN)/python -m distill_tune.search $(ARGS)
 
+# Hundreds of processes import the same modules: whoever comes first compiles them for all.
 test: .venv/.dev  ## run the tests in two processes; with ARGS, one pytest is run as they say
-	@$(if $(strip $(ARGS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(or $(strip $(ARGS)),$(IN_TWO))
+	@PYTHONDONTWRITEBYTECODE= $(if $(strip $(ARGS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest $(or $(strip $(ARGS)),$(IN_TWO))
 
 check: lint test  ## run every checker and the tests
 
