@@ -18,9 +18,11 @@ from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.export.verdict_words import curse_sentence, p_value_sentences, verdict_sentences
 from distill_tune.mirror import Mirror
-from distill_tune.tuning.showing.wording import amount
+from distill_tune.tuning.showing.wording import amount, show
 
 _USUAL_OPTIMIZER = "adamw"
+_SHORT = 20
+"""The most characters of an option in the line on the winner."""
 _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set in the environment of jobs started by `ray job submit`."""
 
@@ -93,12 +95,19 @@ def winner_in_words(found: dict[str, Any]) -> str:
     taught = {"T": "temperature", "soft_weight": "soft_weight"}
     further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
     said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
-    teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
+    inside = [*(said or ["no teacher"] * (not further)), *_short_options(loss.get(loss["kind"], {}))]
+    teaching = f" ({', '.join(inside)})" if inside else ""
     taught_by = _mix_in_words(found) if said or further else ""
     student = (
         f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}{taught_by}"
     )
     return ", ".join([student, *_training_in_words(optim, config.get("augmentation", {}))])
+
+
+def _short_options(options: Mapping[str, Any]) -> list[str]:
+    """The options that are short enough for the line; all are in `best/run.toml`."""
+    told = {name: show(value) for name, value in options.items() if isinstance(value, int | float | str)}
+    return [f"{name} {value}" for name, value in told.items() if len(value) <= _SHORT]
 
 
 def _mix_in_words(found: Mapping[str, Any]) -> str:

@@ -64,6 +64,15 @@ def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
             "dkd (T 8 to 1, soft_weight 0.5 to 0)",
         ),
         ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
+        (
+            {"kind": "mine:Focal", "temperature": 2.828, "soft_weight": 0.5, "mine:Focal": {"gamma": 1.51234}},
+            "mine:Focal (T 2.83, soft_weight 0.5, gamma 1.51)",
+        ),
+        (
+            {"kind": "dkd", "soft_weight": 0.5, "dkd": {"non_target_weight": 8, "pairs": [["a", "b"]], "at": "x" * 21}},
+            "dkd (soft_weight 0.5, non_target_weight 8)",
+        ),
+        ({"kind": "my:Own", "my:Own": {"floor": 0.1}}, "my:Own (no teacher, floor 0.1)"),
         ({"kind": "labels"}, "labels (no teacher)"),
         ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
         (
