@@ -5,6 +5,7 @@ Nothing heavy is imported at the top, because the entries of `sources/` import t
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from distill_tune.paths import expanded
 if TYPE_CHECKING:
     import pandas as pd
 
+SEPARATORS = ",;\t|"
+"""The usual separators of a CSV file's columns."""
 _AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
 """How pandas reads all CSV files: each column has one type, none is an index, and nothing is unpacked because of the
 file's name: an unpacked file may still be called .csv.gz."""
@@ -43,10 +46,24 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
         raise DataError(
-            f"{path}: is no table with separator {separator!r} ({said}); mend that line, or name another separator."
+            f"{path}: is no table with separator {separator!r}{_way_out(path, separator, error)}"
         ) from error
+
+
+def _way_out(path: Path, separator: str, error: Exception) -> str:
+    """Why lines do not fit the header: most often it has another of the usual separators."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    other = max(SEPARATORS, key=header.count)
+    if separator not in header and other in header:
+        name = json.dumps(other)  # as TOML writes a tab
+        return (
+            f", for its first line has {name}; set data.csv.separator = {name}, or write the file with {separator!r}."
+        )
+    said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
+    said = "a line is longer than the first" if said.startswith("Length of header") else said
+    return f" ({said}); mend that line, or name another separator."
 
 
 def with_words(

@@ -23,6 +23,8 @@ Features = npt.NDArray[np.float32]
 FARTHEST = 1e6
 """Limit in standard deviations from the mean, to which new rows are clipped lest float32 overflow. Of n training rows
 none is farther out than the square root of n."""
+WORDS_FOR_GAPS = ("NA", "N/A", "n/a", "<NA>", "NULL", "null", "None", "NaN", "nan")
+"""Words that may name a category, but that `pandas.read_csv` takes for gaps by default."""
 _MOST_SAID = 5
 """Columns that are named in notes of one kind."""
 
@@ -103,18 +105,27 @@ class TableEncoder:
         for name, known in self.categories.items():
             familiar = set(known)
             new = [value for value in _as_known(frame[name], known) if value not in familiar]
-            if new:
-                what = "no value" if new[0] is None else repr(new[0])
-                rows = "1 row has" if len(new) == 1 else f"{len(new):,} rows have"
-                said.append(f"{rows} a {name!r} that training had not ({what}); it counts as none")
+            texts = [text for text in new if text is not None]
+            if texts:
+                rows = "1 row has" if len(texts) == 1 else f"{len(texts):,} rows have"
+                said.append(f"{rows} a {name!r} that training had not ({texts[0]!r}); it counts as none")
+            said += _lacking(name, len(new) - len(texts), "none of its categories")
         gaps = frame[[number.name for number in self.numbers if not number.missing]].isna().sum()
-        said += [
-            ("1 row lacks" if count == 1 else f"{count:,} rows lack")
-            + f" {name!r}, which was never missing in training; it counts as its mean"
+        return said + [line for name, count in gaps.items() for line in _lacking(str(name), count, "its mean")]
+
+    def words_for_gaps(self, frame: pd.DataFrame) -> list[str]:
+        """Of a frame that pandas may have read: gaps in columns with a category whose name pandas takes for a gap."""
+        words = {
+            name: next((text for text in known if text in WORDS_FOR_GAPS), None)
+            for name, known in self.categories.items()
+        }
+        gaps = {name: frame[name].isna().sum() for name, word in words.items() if word is not None}
+        return [
+            f"{'1 gap' if count == 1 else f'{count:,} gaps'} in {name!r}, of which {words[name]!r} is a category: if "
+            "pandas.read_csv made gaps of that word, read with keep_default_na=False, na_values=['']"
             for name, count in gaps.items()
             if count
         ]
-        return said
 
     def _standardised(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mean = np.array([number.mean for number in self.numbers], dtype=np.float64)
@@ -172,6 +183,11 @@ class TableEncoder:
             *_shortened(odd, "columns of text that may be numbers"),
             *_shortened(constant, "columns dropped"),
         ]
+
+
+def _lacking(name: str, count: int, meaning: str) -> list[str]:
+    rows = "1 row lacks" if count == 1 else f"{count:,} rows lack"
+    return [f"{rows} {name!r}, which was never missing in training; it counts as {meaning}"] if count else []
 
 
 def _text_gaps_in_words(known: Sequence[str | None]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from distill_tune.data.csv_files import read_csv, with_words
+from distill_tune.data.csv_files import SEPARATORS, read_csv, with_words
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_npy, read_npz
 from distill_tune.data.image_files import MODES, decoded, files_in, is_image, skipped
@@ -109,7 +109,10 @@ def _features(
     if not len(frame):
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
-    for line in encoder.unfamiliar(frame):
+    for line in [
+        *encoder.unfamiliar(frame),
+        *(encoder.words_for_gaps(frame) if isinstance(rows, pd.DataFrame) else []),
+    ]:
         warn(line)
     return features
 
@@ -142,7 +145,7 @@ def _separator(path: Path) -> str:
         return ","  # reading it will report what is wrong
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
-    return max(",;\t|", key=header.count)
+    return max(SEPARATORS, key=header.count)
 
 
 def _array(

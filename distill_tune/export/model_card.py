@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from distill_tune.config.messages import listed
-from distill_tune.export.verdict_words import baseline_in_words, evidence_sentences, verdict_sentences
+from distill_tune.export.verdict_words import baseline_in_words, caveat_sentences, evidence_sentences, verdict_sentences
 from distill_tune.students._folder import is_dark
 
 _LISTED = 20
@@ -72,7 +72,7 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
         failed=_failed(summary["trials"].get("failed", 0)),
         openings=openings(summary),
         choice=", after the choice" if summary["test_opened"] == 1 else _CHOSEN_LATER,
-        verdict="\n".join(verdict_sentences(summary)),
+        verdict="\n".join([*verdict_sentences(summary), *caveat_sentences(summary)]),
         evidence="\n".join(f"- {sentence}" for sentence in evidence_sentences(summary)),
         rows="\n".join(rows),
         says_input=says_input,

@@ -20,6 +20,9 @@ _BESIDE_TERMS = {
 }
 """What `best.from_teacher` may have besides the terms of a loss."""
 
+_FEW_SEEDS = 3
+"""Up to this many seeds, an interval over them says little: with two, it is 12.7 standard errors to each side."""
+
 _FLATTERED = (
     "It is judged by the seeds that chose it, which flatters it: too few of its trainings in further seeds finished."
 )
@@ -61,6 +64,33 @@ def _over_fewer(found: dict[str, Any], summary: dict[str, Any]) -> str:
     return "" if shared == of_winner else f", over the {shared} seeds in which both finished"
 
 
+def caveat_sentences(summary: dict[str, Any]) -> list[str]:
+    """What makes the verdicts say little, to be read together with them: few seeds, or a teacher that knows nothing."""
+    return [*_few_seeds_sentences(summary), *_useless_teacher_sentences(summary)]
+
+
+def _few_seeds_sentences(summary: dict[str, Any]) -> list[str]:
+    of_winner = summary["best"]["test"]["accuracy"]["seeds"]
+    seeds = min((found.get("seeds", of_winner) for found in summary["verdict"].values()), default=of_winner)
+    if seeds > _FEW_SEEDS:
+        return []
+    return [f"Only {seeds} seeds: intervals over so few say little; raise confirm.seeds."]
+
+
+def _useless_teacher_sentences(summary: dict[str, Any]) -> list[str]:
+    """One sentence per teacher of the winner's mix that has no merit; older summaries do not record `validation`."""
+    teacher = summary["teacher"]
+    members = {f" {name}": each for name, each in teacher.get("members", {}).items() if each.get("weight", 1.0)}
+    found = {name: each["validation"] for name, each in {"": teacher, **members}.items() if "validation" in each}
+    return [
+        f"The teacher{name} was no better on validation ({of['accuracy']:.2%}) than always the commonest class "
+        f"({of['commonest_class']:.2%}): its weights, its inputs, or the order of its classes or rows may be wrong, "
+        "and a lead over distillation from it says little."
+        for name, of in found.items()
+        if of["accuracy"] <= of["commonest_class"]
+    ]
+
+
 def evidence_sentences(summary: dict[str, Any]) -> list[str]:
     """The evidence behind the verdicts: what taught the winner, corrections, other tests, the winner's curse."""
     distorted = kept_in_words(summary)
@@ -71,6 +101,7 @@ def evidence_sentences(summary: dict[str, Any]) -> list[str]:
         *_bootstrap_sentences(summary),
         *([_HELD_FIXED] if "searched_no_teacher" in summary["verdict"] else []),
         *([f"Default distillation {distorted}."] if distorted else []),
+        *choice_sentences(summary),
         curse_sentence(summary),
         *([_FLATTERED] if summary["flattered"] else []),
         *_failure_sentences(summary),
@@ -139,6 +170,26 @@ def _bootstrap_sentences(summary: dict[str, Any]) -> list[str]:
         for name, each in summary["verdict"].items()
     }
     return [f"95 % interval by bootstrap over seeds and samples: {_by_baseline(ends)} points."] if ends else []
+
+
+def choice_sentences(summary: dict[str, Any]) -> list[str]:
+    """Why the winner is not the trial that looked best in the search; none if it is, or if it is not recorded."""
+    looked, best = summary.get("looked_best"), summary["best"]
+    found = {each["trial"]: each for each in summary.get("candidates", [])}
+    if looked in (None, best["trial"]) or best["trial"] not in found:
+        return []
+    chosen, other = found[best["trial"]], found.get(looked)
+    objective = best["config"]["search"]["objectives"][0]
+    if other is None:
+        had = "finished in too few of them"
+    elif other["seeds"] < chosen["seeds"]:
+        had = f"finished in only {other['seeds']} of them"
+    else:
+        had = f"had {other['mean']:.4f}"
+    return [
+        f"Trial {best['trial']:04d} was chosen by its mean {objective} in {chosen['seeds']} fresh seeds, "
+        f"{chosen['mean']:.4f}; trial {looked:04d}, which looked best in the search, {had}."
+    ]
 
 
 def curse_sentence(summary: dict[str, Any]) -> str:

@@ -76,6 +76,15 @@ def test_gaps_and_constants_are_said(prepare: Prepare, save_text: SaveText) -> N
     assert notes[2] == "column 'same' dropped: constant in the training split"
 
 
+@pytest.mark.parametrize(("mark", "told"), [(";", ";"), ("\t", r"\\t"), ("|", r"\|")], ids=["semicolon", "tab", "bar"])
+def test_a_header_with_another_separator_names_it_without_pandas_internals(
+    save_text: SaveText, mark: str, told: str
+) -> None:
+    rows = "".join(f"{i}{mark}New York, NY, {i}{mark}{'ab'[i % 2]}\n" for i in range(60))
+    said = f'no table with separator \',\', for its first line has "{told}"; set data.csv.separator = "{told}"'
+    refuse("csv", save_text(f"age{mark}city{mark}kind\n{rows}"), said)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
@@ -140,7 +149,8 @@ def test_bad_tables_are_refused_in_one_line(save_text: SaveText, text: str, opti
 
 
 def test_rows_longer_than_the_header_are_refused(save_text: SaveText) -> None:
-    refuse("csv", save_text("x,y\n" + "1,2,0\n3,4,1\n" * 9), "no table with separator ','")
+    said = r"no table with separator ',' \(a line is longer than the first\); mend that line, or name another separator"
+    refuse("csv", save_text("x,y\n" + "1,2,0\n3,4,1\n" * 9), said)
 
 
 @pytest.mark.parametrize("name", ["people.csv.gz", "people.csv.zip", "people.xz"])

@@ -349,6 +349,22 @@ def test_what_training_has_not_seen_is_said_and_what_it_has_is_not(
     ]
 
 
+@pytest.mark.parametrize("gap", [None, "Rome"], ids=["training had gaps", "training had none"])
+def test_a_frame_whose_category_pandas_took_for_a_gap_is_told_how_to_read_it(tmp_path: Path, gap: str | None) -> None:
+    encoder = TableEncoder.fit(pd.DataFrame({"city": ["NA", "Rome", gap] * 9}))
+    (tmp_path / "new.csv").write_text("city,n\nNA,1\nRome,2\nNA,3\n")
+    shape, said = (len(encoder.feature_names),), list[str]()
+    frames = [pd.read_csv(tmp_path / "new.csv", **kept) for kept in ({}, {"keep_default_na": False, "na_values": [""]})]
+    wrong, right = (read_inputs(frame, encoder.to_dict(), shape, said.append) for frame in frames)
+    assert said[-1] == (
+        "2 gaps in 'city', of which 'NA' is a category: if pandas.read_csv made gaps of that word, read with "
+        "keep_default_na=False, na_values=['']"
+    )
+    assert len(said) == 1 + (gap is not None)
+    assert (wrong != right).any()
+    np.testing.assert_array_equal(read_inputs(tmp_path / "new.csv", encoder.to_dict(), shape, pytest.fail), right)
+
+
 def test_rows_may_be_a_list_of_lists() -> None:
     rows = [[0] * 30, [7] * 30]
     assert np.array_equal(read_inputs(rows, None, (1, 6, 5)), np.array(rows).reshape(2, 1, 6, 5))  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """Columns become features by statistics of training alone, and the encoder survives JSON."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from distill_tune.data.columns import check_table
-from distill_tune.data.encoder import TableEncoder
+from distill_tune.data.encoder import WORDS_FOR_GAPS, TableEncoder
 from distill_tune.errors import DataError
 
 COLUMN = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6) | st.just(np.nan))
@@ -128,6 +129,20 @@ def test_what_is_no_text_counts_as_the_category_that_it_means(
     rows, meant = (pd.DataFrame({"x": pd.Series(values, dtype="object")}) for values in (new, expected))
     np.testing.assert_array_equal(encoder.transform(rows), encoder.transform(meant))
     assert len(encoder.unfamiliar(rows)) == (not set(expected) <= set(trained))
+
+
+def test_gaps_and_unknown_texts_of_a_category_are_told_of_apart() -> None:
+    encoder = TableEncoder.fit(pd.DataFrame({"city": ["Rome", "Oslo"] * 9}))
+    assert encoder.unfamiliar(pd.DataFrame({"city": [None, "Tokyo", None, "Oslo", None]})) == [
+        "1 row has a 'city' that training had not ('Tokyo'); it counts as none",
+        "3 rows lack 'city', which was never missing in training; it counts as none of its categories",
+    ]
+
+
+def test_the_words_for_gaps_are_those_that_pandas_takes_for_them(tmp_path: Path) -> None:
+    words = sorted(WORDS_FOR_GAPS)
+    (tmp_path / "words.csv").write_text("\n".join(["word", *words, "x"]))
+    assert pd.read_csv(tmp_path / "words.csv")["word"].isna().tolist() == [*(True for _ in words), False]
 
 
 def test_order_and_further_columns_do_not_matter() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from distill_tune.arrays import read_arrays
 from distill_tune.config import Space
 from distill_tune.config.messages import dotted, named_apart
+from distill_tune.config.sections import TeacherConfig
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.outputs import VALIDATION
 from distill_tune.distillation.preparation.ready_teachers import teachers_to_prepare
@@ -18,35 +20,48 @@ from distill_tune.teachers import Say, Teacher
 from distill_tune.teachers._network import NetworkTeacher
 
 
-def say_how_good(space: Space, outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say) -> None:
-    """Report each teacher's validation accuracy, from the folders of its outputs for each split, by its name."""
+@dataclass(frozen=True)
+class HowGood:
+    """How good a teacher is on validation; with folds there is one per fold, and their samples are pooled."""
+
+    accuracy: float
+    commonest_class: float
+    """The share of the commonest class, and so the accuracy of always naming it."""
+
+
+def say_how_good(
+    space: Space, outputs: Sequence[dict[str, Path]], datasets: Sequence[Dataset], say: Say
+) -> dict[str, HowGood]:
+    """Report and return how good each teacher is, from the folders of its outputs for each split, by its name."""
+    found = {name: _how_good([each[name] for each in outputs], datasets) for name in teachers_to_prepare(space)}
     for name, section in teachers_to_prepare(space).items():
-        source, theirs = Teacher.of(section), [each[name] for each in outputs]
-        has_key = isinstance(source, NetworkTeacher)
-        key = f"{table_of(name)}.{dotted((section.source, 'classes'))}" if has_key else ""
-        say(_how_good(theirs, datasets, f"teacher {name}".rstrip(), source.has_network, key))
+        say(_in_words(found[name], name, section, datasets[0]))
+    return found
 
 
-def _how_good(outputs: Sequence[Path], datasets: Sequence[Dataset], name: str, has_network: bool, key: str) -> str:
-    """A message with the teacher's validation accuracy; a warning if it is no better than the commonest class.
-
-    With folds there is one teacher per fold, and their validation samples are pooled.
-
-    A teacher whose classes are in another order, or whose weights are not the trained ones, labels everything wrong
-    without an error, and a search with it would still end in a verdict; `key`, if there is one, gives that order. So
-    does a table of logits (no `has_network`) whose rows are in another order.
-    """
-    dataset = datasets[0]
+def _how_good(outputs: Sequence[Path], datasets: Sequence[Dataset]) -> HowGood:
     labels = np.concatenate([each.split("validation").labels for each in datasets])
     chosen = np.concatenate([read_arrays(each / VALIDATION)["logits"].argmax(1) for each in outputs])
-    accuracy = float((chosen == labels).mean())
-    commonest = np.bincount(labels).max() / len(labels)
-    line = f"{name}: val/accuracy {accuracy:.4f}"
-    if accuracy > commonest:
+    return HowGood(float((chosen == labels).mean()), float(np.bincount(labels).max() / len(labels)))
+
+
+def _in_words(found: HowGood, name: str, section: TeacherConfig, dataset: Dataset) -> str:
+    """A message with the teacher's validation accuracy; a warning if it is no better than the commonest class.
+
+    A teacher whose classes are in another order, whose inputs have other units, or whose weights are not the trained
+    ones, labels everything wrong without an error, and a search with it would still end in a verdict. So does a table
+    of logits whose rows are in another order.
+    """
+    line = f"{f'teacher {name}'.rstrip()}: val/accuracy {found.accuracy:.4f}"
+    if found.accuracy > found.commonest_class:
         return line
-    named = f"; if the teacher has another, name it in {key}" if key else ""
-    suspects = "its weights, its inputs, and" if has_network else "the order of its rows (it must be the data's), and"
+    source, inputs, named = Teacher.of(section), "its inputs", ""
+    if isinstance(source, NetworkTeacher):
+        table = f"{table_of(name)}.{dotted((section.source,))}"
+        inputs += f" ({table}.mean and std)" if dataset.is_image else ""
+        named = f"; if the teacher has another, name it in {table}.classes"
+    suspects = f"its weights, {inputs}," if source.has_network else "the order of its rows (it must be the data's),"
     return (
-        f"warning: {line}, no better than always the commonest class ({commonest:.4f}); check {suspects} the order of "
-        f"its classes ({named_apart(dataset.classes)}{named})"
+        f"warning: {line}, no better than always the commonest class ({found.commonest_class:.4f}); check {suspects} "
+        f"and the order of its classes ({named_apart(dataset.classes)}{named})"
     )

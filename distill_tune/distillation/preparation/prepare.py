@@ -6,7 +6,7 @@ is damaged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import nn
@@ -22,7 +22,7 @@ from distill_tune.distillation.devices import devices_to_try_on
 from distill_tune.distillation.initialisation import Shapes, check_beginnings
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.distillation.preparation.feature_checks import check_feature_losses
-from distill_tune.distillation.preparation.how_good import say_how_good
+from distill_tune.distillation.preparation.how_good import HowGood, say_how_good
 from distill_tune.distillation.preparation.loss_checks import check_losses
 from distill_tune.distillation.preparation.optimizer_checks import check_optimizers
 from distill_tune.distillation.preparation.ready_teachers import (
@@ -54,6 +54,8 @@ class Preparation:
     prepared: Prepared
     dataset: Dataset
     teacher: LoadedTeacher
+    on_validation: dict[str, HowGood] = field(default_factory=dict)
+    """How good each teacher is, by its name; that of an only teacher is ""."""
 
 
 def prepare(
@@ -76,12 +78,11 @@ def prepare(
     whole, outputs = _prepare(space, variants, cache, say, dataset, work)
     check_own_beginnings(space, whole.prepared)
     if config.data.folds is None:
-        say_how_good(space, [outputs], [dataset], say)
-        return whole
+        return replace(whole, on_validation=say_how_good(space, [outputs], [dataset], say))
     parts = [_prepare_fold(space, variants, cache, say, number, work) for number in range(config.data.folds)]
     prepared, outputs_of, datasets = zip(*parts, strict=True)
-    say_how_good(space, outputs_of, datasets, say)
-    return replace(whole, prepared=replace(whole.prepared, folds=prepared))
+    found = say_how_good(space, outputs_of, datasets, say)
+    return replace(whole, prepared=replace(whole.prepared, folds=prepared), on_validation=found)
 
 
 def _prepare_fold(

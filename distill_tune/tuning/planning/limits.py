@@ -115,9 +115,16 @@ def _shown(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
 
 
+def _over(limit: float, value: float) -> str:
+    """A value above a limit: a time to three digits, or as many as tell it from the limit."""
+    if isinstance(value, int):
+        return _shown(value)
+    return next(told for digits in (3, 6, 17) if float(told := f"{value:.{digits}g}") > limit) + " ms"
+
+
 def _worst(*used: tuple[str, float, float | None]) -> Excess:
     over = [
-        Excess(value / limit - 1, name, f"over {name} {_shown(limit)} ({_shown(value)})")
+        Excess(value / limit - 1, name, f"over {name} {_shown(limit)} ({_over(limit, value)})")
         for name, value, limit in used
         if limit is not None and value > limit
     ]

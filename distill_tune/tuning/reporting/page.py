@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from distill_tune.export.result_folder import REPORT, SEARCH_TOML, SUMMARY, write_text
 from distill_tune.export.student_folder import BEST
-from distill_tune.export.verdict_words import evidence_sentences, verdict_sentences
+from distill_tune.export.verdict_words import caveat_sentences, evidence_sentences, verdict_sentences
 from distill_tune.tuning.reporting import tables
 from distill_tune.tuning.reporting.charts._base import Chart
 from distill_tune.tuning.reporting.charts.corruptions import corruptions
@@ -70,6 +70,7 @@ def page_of(result: Result, is_beside: bool = True, onward: str | None = None) -
         tables=tables,
         is_examined=is_examined,
         verdict=verdict_sentences(result.summary) if is_examined else [],
+        caveats=caveat_sentences(result.summary) if is_examined else [],
         evidence=evidence_sentences(result.summary) if is_examined else [],
         onward=onward or _onward(result),
         quoted=lambda *below: shlex.quote(str(folder.joinpath(*below))),

@@ -10,7 +10,16 @@ from typing import Any
 from distill_tune.export.model_card import known, share
 from distill_tune.export.verdict_words import baseline_in_words
 from distill_tune.tuning.reporting.result import Result, is_share
-from distill_tune.tuning.showing.wording import duration, metric, rate, settings, short_names, show
+from distill_tune.tuning.showing.wording import (
+    duration,
+    latencies,
+    metric,
+    milliseconds,
+    rate,
+    settings,
+    short_names,
+    show,
+)
 from distill_tune.tuning.state.records import Status
 
 _LEADERS = 12
@@ -49,7 +58,11 @@ def students(result: Result) -> Table | None:
     rows = [(name, *_examined(each["test"]), f"{each['parameters']:,}") for name, each in found.items()]
     teacher = summary["teacher"]
     rows.append(("teacher", share(teacher["test"]["accuracy"]), *["-"] * 6, known(teacher["parameters"])))
-    head = ("", "test accuracy", "95 % interval", "NLL", "ECE", "worst class", "corrupted", "agreement", "parameters")
+    columns = ("test accuracy", "95 % interval", "NLL", "ECE", "worst class", "corrupted", "agreement", "parameters")
+    head: tuple[str, ...] = ("", *columns)
+    if times_ms := latencies(summary):
+        head = (*head, "latency, ms")
+        rows = [(*row, milliseconds(ms)) for row, ms in zip(rows, times_ms.values(), strict=True)]
     return Table(head, rows, marked=0)
 
 

@@ -16,11 +16,19 @@ from distill_tune.config.searching import COSTS
 from distill_tune.export.model_card import openings
 from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
-from distill_tune.export.verdict_words import curse_sentence, p_value_sentences, verdict_sentences
+from distill_tune.export.verdict_words import (
+    caveat_sentences,
+    choice_sentences,
+    curse_sentence,
+    p_value_sentences,
+    verdict_sentences,
+)
 from distill_tune.mirror import Mirror
-from distill_tune.tuning.showing.wording import amount
+from distill_tune.tuning.showing.wording import amount, latencies, milliseconds, show
 
 _USUAL_OPTIMIZER = "adamw"
+_SHORT = 20
+"""The most characters of an option in the line on the winner."""
 _OF_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set in the environment of jobs started by `ray job submit`."""
 
@@ -37,7 +45,7 @@ def final_report(
         return
     _say_verdict(say, found)
     say("")
-    console.print(verdict_table(_students(found)))
+    console.print(verdict_table(students_of(found)))
     say(winner_in_words(found))
     if found.get("front"):
         say("")
@@ -71,18 +79,23 @@ def _usual() -> Path | None:
 
 def _say_verdict(say: Callable[[str], None], found: dict[str, Any]) -> None:
     say("")
-    for sentence in (*verdict_sentences(found), *p_value_sentences(found), curse_sentence(found)):
+    verdict = (*verdict_sentences(found), *caveat_sentences(found), *p_value_sentences(found))
+    for sentence in (*verdict, *choice_sentences(found), curse_sentence(found)):
         say(sentence)
     if found["test_opened"] > 1:
         say(f"The test split has been opened {openings(found)}.")
 
 
-def _students(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def students_of(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The best student, baselines and teacher, as `verdict_table` takes them."""
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
-    baselines = {name: {"parameters": best["parameters"], **b, **b["test"]} for name, b in found["baselines"].items()}
+    of_best = best["parameters"]
+    baselines = {
+        name: {"parameters": b.get("parameters", of_best), **b["test"]} for name, b in found["baselines"].items()
+    }
     teacher = {**found["teacher"]["test"], "parameters": found["teacher"]["parameters"]}
-    return {"best": best, **baselines, "teacher": teacher}
+    rows = {"best": best, **baselines, "teacher": teacher}
+    return {name: {**rows[name], "latency_ms": ms} for name, ms in latencies(found).items()} or rows
 
 
 def winner_in_words(found: dict[str, Any]) -> str:
@@ -94,12 +107,19 @@ def winner_in_words(found: dict[str, Any]) -> str:
     taught = {"T": "temperature", "soft_weight": "soft_weight"}
     further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
     said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
-    teaching = f" ({', '.join(said)})" if said else "" if further else " (no teacher)"
+    inside = [*(said or ["no teacher"] * (not further)), *_short_options(loss.get(loss["kind"], {}))]
+    teaching = f" ({', '.join(inside)})" if inside else ""
     taught_by = _mix_in_words(found) if said or further else ""
     student = (
         f"best: trial {best['trial']:04d}, {family} ({options}), {begun}{loss['kind']}{teaching}{further}{taught_by}"
     )
     return ", ".join([student, *_training_in_words(optim, config.get("augmentation", {}))])
+
+
+def _short_options(options: Mapping[str, Any]) -> list[str]:
+    """The options that are short enough for the line; all are in `best/run.toml`."""
+    told = {name: show(value) for name, value in options.items() if isinstance(value, int | float | str)}
+    return [f"{name} {value}" for name, value in told.items() if len(value) <= _SHORT]
 
 
 def _mix_in_words(found: Mapping[str, Any]) -> str:
@@ -146,17 +166,19 @@ def verdict_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
     """The final table; `rows` maps "best", "no_teacher", ... to their test metrics and size.
 
     A row may have `accuracy` (a fraction, or a mapping with `mean`, `low` and `high`), `nll`, `ece`, `agreement` and
-    `parameters`; whatever it lacks is shown as a dash.
+    `parameters`; whatever it lacks is shown as a dash. With `latency_ms`, that takes the place of `ece`, for which a
+    terminal of 80 columns has no room; the report has both.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("student")
-    for head in ("test accuracy", "NLL", "ECE", "agreement", "parameters"):
+    are_timed = any("latency_ms" in row for row in rows.values())
+    for head in ("test accuracy", "NLL", "ms" if are_timed else "ECE", "agreement", "parameters"):
         table.add_column(head, justify="right")
     for name, row in rows.items():
         parameters = f"{row['parameters']:,}" if row.get("parameters") else "-"
         means = [
             _number(row.get("nll"), ".3f"),
-            _number(row.get("ece"), ".3f"),
+            milliseconds(row.get("latency_ms")) if are_timed else _number(row.get("ece"), ".3f"),
             _number(row.get("agreement"), ".1%"),
         ]
         style = "bold" if name == "best" else ""

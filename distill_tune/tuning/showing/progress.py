@@ -181,11 +181,12 @@ class _Lines:
         self._console.print(f"{sentence}{best}, {so_far}{speed}", markup=False, highlight=False, soft_wrap=True)
 
     def _named(self, leader: TrialRecord) -> str:
-        """The leader's name, with its settings the first time."""
+        """The leader's name, with its settings the first time; one that may still get worse is said to be training."""
+        trains = ", still training" if leader.status is Status.RUNNING else ""
         if leader is self._leader or leader.is_confirmation:
-            return leader.trial_id
+            return leader.trial_id + trains
         self._leader = leader
-        return f"{leader.trial_id}: {settings(leader.values)}"
+        return f"{leader.trial_id}{trains}: {settings(leader.values)}"
 
 
 def _ending(record: TrialRecord, objective: str) -> str:

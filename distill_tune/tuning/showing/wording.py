@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from distill_tune.config.searching import LATENCY
+
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Dotted names without their sections ("loss.temperature": "temperature"), unless that is ambiguous."""
@@ -39,6 +41,27 @@ def metric(value: float | None) -> str:
 def amount(value: float) -> str:
     """An objective in any unit: a count in full, anything else with four decimals."""
     return f"{value:,.0f}" if abs(value) > 1 and value == int(value) else metric(value)
+
+
+def latencies(summary: Mapping[str, Any]) -> dict[str, float | None]:
+    """The latency of each row of a result's table, if it is limited or an objective, otherwise none.
+
+    A baseline of the winner's architecture has its latency; a teacher is not timed.
+    """
+    best = summary["best"]
+    config = best["config"]
+    if LATENCY not in config["search"]["objectives"] and "max_latency_ms" not in config.get("limits", {}):
+        return {}
+    own = {
+        name: each.get("latency_ms") if "trial" in each else best["latency_ms"]
+        for name, each in summary["baselines"].items()
+    }
+    return {"best": best["latency_ms"], **own, "teacher": None}
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency in five characters, which suffice to tell students apart; a dash if it was not measured."""
+    return "-" if value is None else f"{value:.{3 if value < 10 else 1}f}"
 
 
 def counted(number: int, what: str) -> str:

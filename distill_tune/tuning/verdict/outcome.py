@@ -43,12 +43,13 @@ def complete(
         **head,
         "status": "complete",
         "best": summary.best_of(winner, seed, examination, _cost(winner, weights, limits, preparation)),
-        "teacher": summary.teacher_of(teacher, examination, data.input_shape)
+        "teacher": summary.teacher_of(teacher, examination, data.input_shape, preparation.on_validation)
         | {"kept_logits": summary.kept_logits(winner.config, len(data.classes))},
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         **summary.selection_bias(winner, ledger.objective, ledger.sign),
         "flattered": confirmation.is_flattered,
+        **summary.choice(confirmation, ledger),
         **summary.failures(confirmation),
     }
     card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))

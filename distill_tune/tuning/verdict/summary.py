@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.distillation.cache.sparse import kept
 from distill_tune.distillation.initialisation import Initialisation
+from distill_tune.distillation.preparation.how_good import HowGood
 from distill_tune.distillation.training.objective import Objective
 from distill_tune.students import multiply_adds
 from distill_tune.teachers import LoadedTeacher
@@ -104,9 +106,16 @@ def failures(confirmation: Confirmation) -> dict[str, Any]:
     return {"failed_seeds": dict(failed), "not_compared": [each.name for each in confirmation.left_out]}
 
 
-def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tuple[int, ...]) -> dict[str, Any]:
+def teacher_of(
+    teacher: LoadedTeacher,
+    examination: Examination,
+    input_shape: tuple[int, ...],
+    on_validation: Mapping[str, HowGood] = MappingProxyType({}),
+) -> dict[str, Any]:
     """`teacher` of the summary; with several, the winner's mix and each member."""
+    validated = {name: {"validation": asdict(found)} for name, found in on_validation.items()}
     told = {"test": {"accuracy": examination.teacher_accuracy}, **_cost_of(teacher, input_shape), **teacher.record}
+    told |= validated.get("", {})
     if teacher.mix is None:
         return told
     return told | {
@@ -116,6 +125,7 @@ def teacher_of(teacher: LoadedTeacher, examination: Examination, input_shape: tu
                 "test": {"accuracy": examination.member_accuracies[name]},
                 **_cost_of(member, input_shape),
                 **member.record,
+                **validated.get(name, {}),
             }
             for name, member in teacher.members.items()
         }
@@ -150,6 +160,7 @@ def baseline_of(baseline: Candidate, winner: Candidate, examination: Examination
         "config": tables_of(baseline.config),
         "parameters": baseline.source.parameters,
         "multiply_adds": baseline.source.multiply_adds,
+        "latency_ms": baseline.source.latency_ms,
         "validation": validation_of(baseline),
         **test,
         **selection_bias(baseline, ledger.objective, ledger.sign),
@@ -196,6 +207,18 @@ def selection_bias(winner: Candidate, objective: str, sign: int) -> dict[str, An
     again = winner.mean(objective) if is_whole else winner.mean_after(epochs, objective)
     bias = None if again is None else sign * (winner.source.last[objective] - again)
     return {"selection_bias": bias, "selection_bias_epochs": epochs}
+
+
+def choice(confirmation: Confirmation, ledger: Ledger) -> dict[str, Any]:
+    """`looked_best` and `candidates` of the summary: the best of the search, and what the winner was chosen by."""
+    best = ledger.incumbent
+    return {
+        "looked_best": None if best is None else best.number,
+        "candidates": [
+            {"trial": each.source.number, "seeds": len(each.reports), "mean": each.mean(ledger.objective)}
+            for each in confirmation.candidates
+        ],
+    }
 
 
 def row_of(record: TrialRecord) -> dict[str, Any]:

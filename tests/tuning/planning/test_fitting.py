@@ -192,6 +192,17 @@ def test_a_limit_that_is_hardly_broken_is_told_to_the_last_digit(preparation: An
     assert limits.excess(space.config).why == "over max_parameters 1,315,503 (1,315,504)"
 
 
+@pytest.mark.parametrize(("took_ms", "told"), [(0.389075, "0.389 ms"), (0.3000042, "0.300004 ms"), (12.5, "12.5 ms")])
+def test_a_student_that_is_too_slow_is_told_of_in_milliseconds_and_few_digits(
+    preparation: Any, took_ms: float, told: str
+) -> None:
+    space = space_with(limits={"max_latency_ms": 0.3})
+    limits = Limits(space.config.limits, preparation.dataset)
+    record = TrialRecord(0, "0000", {"student.mlp.widths": [8]}, latency_ms=took_ms)
+    limits.know_latencies(space, [record])
+    assert limits.excess(space.at(record.values)).why == f"over max_latency_ms 0.3 ({told})"
+
+
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:
     space = space_with()
     for most, refused in ((108, False), (107, True)):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distill_tune.tuning.showing.final_report import final_report, verdict_table, winner_in_words
+from distill_tune.tuning.showing.final_report import final_report, students_of, verdict_table, winner_in_words
 
 
 def console(width: int = 80) -> Console:
@@ -48,6 +48,26 @@ def test_the_verdict_table_fits_a_terminal_where_all_samples_are_right() -> None
     assert " 100%  0.120" in teacher
 
 
+def test_with_a_latency_limit_the_table_has_each_students_latency_and_still_fits_a_terminal() -> None:
+    narrow = console(80)
+    test = {"accuracy": {"mean": 0.9666, "low": 0.9543, "high": 0.9765}, "nll": 0.12, "ece": 0.021, "agreement": 0.97}
+    config = {"search": {"objectives": ["val/accuracy"]}, "limits": {"max_latency_ms": 0.3}}
+    own = {"test": test, "trial": 3, "parameters": 90, "latency_ms": 12.3456}
+    summary = {
+        "best": {"config": config, "test": test, "parameters": 1_655, "latency_ms": 0.21875},
+        "baselines": {"default_distillation": {"test": test}, "searched_no_teacher": own},
+        "teacher": {"test": {"accuracy": 0.972}, "parameters": 11_234_567},
+    }
+    narrow.print(verdict_table(students_of(summary)))
+    head, best, default, searched, teacher = (line.split() for line in lines(narrow))
+    assert head == ["student", "test", "accuracy", "NLL", "ms", "agreement", "parameters"]
+    assert best[-4:] == default[-4:] == ["0.120", "0.219", "97.0%", "1,655"]
+    assert searched[-4:] == ["0.120", "12.3", "97.0%", "90"]
+    assert teacher == ["teacher", "97.20%", "-", "-", "-", "11,234,567"]
+    del config["limits"]
+    assert all("latency_ms" not in row for row in students_of(summary).values())
+
+
 def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
     """The summary to put in words."""
     student = {"family": "mlp", "init": init, "mlp": {"width": 20, "depth": 2}}
@@ -64,6 +84,15 @@ def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
             "dkd (T 8 to 1, soft_weight 0.5 to 0)",
         ),
         ({"kind": "sp", "soft_weight": 0.5, "schedule": "linear"}, "sp (soft_weight 0.5)"),
+        (
+            {"kind": "mine:Focal", "temperature": 2.828, "soft_weight": 0.5, "mine:Focal": {"gamma": 1.51234}},
+            "mine:Focal (T 2.83, soft_weight 0.5, gamma 1.51)",
+        ),
+        (
+            {"kind": "dkd", "soft_weight": 0.5, "dkd": {"non_target_weight": 8, "pairs": [["a", "b"]], "at": "x" * 21}},
+            "dkd (soft_weight 0.5, non_target_weight 8)",
+        ),
+        ({"kind": "my:Own", "my:Own": {"floor": 0.1}}, "my:Own (no teacher, floor 0.1)"),
         ({"kind": "labels"}, "labels (no teacher)"),
         ({"kind": "labels", "also": {"hint": 0.5, "vid": 0.0}}, "labels + 0.5 hint"),
         (

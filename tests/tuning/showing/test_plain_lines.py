@@ -40,6 +40,17 @@ def test_a_new_leader_is_said_once_with_its_settings() -> None:
     assert "trial 0000 leads at epoch 1 with family mlp, mlp.widths 20-20-20, temperature 3.21" in lines(plain)[0]
 
 
+def test_a_leader_that_may_still_get_worse_is_said_to_be_training_since_any_that_has_ended_takes_its_place() -> None:
+    clock, plain = Clock(), console(terminal=False)
+    ledger, _ = watched(plain, clock)
+    run(ledger, trial(0), [0.9], None)
+    assert lines(plain)[-1].endswith("(best 0.9000 by 0000, still training), 0 of 64 tried")
+    clock.now_s += 30
+    run(ledger, trial(1), [0.5], Status.STOPPED)
+    assert "(best 0.5000 by 0001: family mlp" in lines(plain)[-1]
+    assert "still training" not in lines(plain)[-1]
+
+
 def test_quick_trials_are_summed_up_in_about_a_line_a_second() -> None:
     clock, plain = Clock(), console(terminal=False)
     ledger, watcher = watched(plain, clock, total=100)

@@ -7,7 +7,8 @@ import pytest
 from small import TABLES
 
 from distill_tune.config import Space
-from distill_tune.tuning.state.records import Report, TrialRecord
+from distill_tune.tuning.state.ledger import Ledger
+from distill_tune.tuning.state.records import Report, Status, TrialRecord
 from distill_tune.tuning.verdict import summary
 from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation import confirm
@@ -145,6 +146,21 @@ def test_of_candidates_that_are_equally_accurate_the_one_with_the_lower_loss_win
     assert found is not None
     assert found.winner.name == "trial-0007"
     assert len({each.mean("val/accuracy") for each in found.candidates}) == 1
+
+
+def test_the_summary_tells_what_the_winner_was_chosen_by_and_which_trial_looked_best() -> None:
+    ledger, candidates = Ledger(), [candidate(3), candidate(7)]
+    for each, value in zip(candidates, (0.9, 0.8), strict=True):
+        ledger.start(each.source)
+        ledger.report(each.source.trial_id, {"epoch": 1, "val/accuracy": value, "val/loss": 1.0})
+        ledger.end(each.source, Status.COMPLETED)
+    means = {"trial-0007": dict.fromkeys(SEEDS, 0.75), "trial-0003": {5: 0.0}}
+    found = confirm(candidates, by_seed(means, []), "val/accuracy", further=FURTHER)
+    assert found is not None
+    assert summary.choice(found, ledger) == {
+        "looked_best": 3,
+        "candidates": [{"trial": 3, "seeds": 4, "mean": 0.5}, {"trial": 7, "seeds": 5, "mean": 0.75}],
+    }, "not the winner's mean in the further seeds, by which it is judged"
 
 
 def curve(*accuracies: float) -> list[Report]:
