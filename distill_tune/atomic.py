@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ _NEW_FOLDER = ".new-"
 """Begins the hidden names of folders that are being filled."""
 _HIDDEN = re.compile(rf"{re.escape(_NEW_FOLDER)}.+|\..+\.[0-9a-f]{{16}}")
 """Hidden names of folders and files that are being written."""
+_AT_WORK_S = 3600.0
 _made: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 
@@ -144,11 +146,14 @@ def _emptied_afterwards(place: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what programs that have died were writing below a folder, as far as possible; no other may write there."""
+    """Delete what programs that have died were writing below a folder, as far as possible; no other may write there.
+
+    What has grown in the last hour stays: locks of some network file systems do not tell of another machine's program.
+    """
+    before_s = time.time() - _AT_WORK_S
     for place, folders, files in os.walk(folder):
-        for name in filter(_HIDDEN.fullmatch, files):
+        for path in (Path(place, name) for name in filter(_HIDDEN.fullmatch, [*files, *folders])):
             with suppress(OSError):  # another user's
-                Path(place, name).unlink()
-        for name in filter(_HIDDEN.fullmatch, folders):
-            shutil.rmtree(Path(place, name), ignore_errors=True)
+                if max(each.stat().st_mtime for each in [path, *path.rglob("*")]) < before_s:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -3,16 +3,14 @@
 A search appends to files, locks them and maps them into memory; an object store supports none of these. So it works in
 a local folder, and changes are copied periodically and at the end.
 
-From the end of the first copy on, what has been copied is at any instant a result that another machine can resume:
-logbooks are read first and written last, so that everything they mention is there; files deleted here are deleted there
-after that. A first copy is marked until it is finished: if the machine is lost before, the search can be begun again.
+At any instant, what has been copied is a result that another machine can resume: logbooks are read first and written
+last, so that everything they mention is there; files deleted here are deleted there after that.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
-import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -23,10 +21,12 @@ from typing import Any
 
 from distill_tune.errors import ConfigError, StorageError, one_line
 from distill_tune.growing_files import files_in, stamp_of, whole_lines
-from distill_tune.object_store import AT_A_TIME, Store, folder_here, is_cut_short
+from distill_tune.object_store import Store, folder_here
 
 EVERY_S = 20.0
 """Seconds from the end of one copy to the start of the next: how much work a lost machine can cost."""
+_AT_A_TIME = 8
+"""Files copied concurrently: most are small, and wait for the store's answer rather than for bandwidth."""
 _UNKNOWN = (-1, 0)
 """The stamp of a file that is in the store, but may differ from the local one."""
 
@@ -47,8 +47,6 @@ class Mirror:
         self.store, self.folder, self._logbook = Store(uri), folder_here(uri), logbook
         self._there: dict[Path, tuple[int, int]] = {}
         """Path relative to the folder, to the file's size and time when it was copied."""
-        self._first_copies = dict[str, str]()
-        """Name of each result whose first copy is not finished, to the random word that it is marked with."""
         self.problem = ""
         """Why the last copy failed; empty if it did not."""
 
@@ -57,10 +55,6 @@ class Mirror:
         """Names of the results in the store."""
         return self.store.names(self._logbook)
 
-    def check_free(self, name: str) -> None:
-        """As `Store.check_free`."""
-        self.store.check_free(Path(name, self._logbook))
-
     def fetch(self, name: str) -> bool:
         """Download a result, unless the local copy is the same or ahead of it.
 
@@ -68,17 +62,11 @@ class Mirror:
             Whether the local copy is ahead of the store's.
 
         Raises:
-            ConfigError: the two have diverged, a program is at work in the local copy, the first copy was cut short, or
-                the store cannot be read.
+            ConfigError: the two have diverged, a program is at work in the local copy, or the store cannot be read.
         """
         there, book = self.store.listed(name), Path(name, self._logbook)
         if book not in there:
-            if (is_here := (self.folder / book).is_file()) or not is_cut_short(there, book):
-                return is_here
-            raise ConfigError(
-                f"--name {name}: the first copy to {self.store.place(name)} has not been finished, so no search can go "
-                f"on from it; if the program that made it is gone, begin again with --name {name}, which replaces it."
-            )
+            return (self.folder / book).is_file()
         with self.store.readable():
             copies = [self._both(path, path in there) for path in {book, *self._books_here(name)}]
         if all(ours.startswith(theirs) for ours, theirs in copies):
@@ -91,7 +79,7 @@ class Mirror:
             )
         self._check_nobody_is_at_work(book)
         shutil.rmtree(self.folder / name, ignore_errors=True)
-        with self.store.readable(), ThreadPoolExecutor(AT_A_TIME) as pool:
+        with self.store.readable(), ThreadPoolExecutor(_AT_A_TIME) as pool:
             for some in (there.keys() - {book}, [book]):  # so that a copy that is cut short has no logbook
                 list(pool.map(self._bring, some))
         self._there |= {path: stamp for path in there if (stamp := stamp_of(self.folder / path))}
@@ -170,19 +158,15 @@ class Mirror:
             OSError: the store cannot be reached or refuses the write.
         """
         known = self._here(name)  # what is gone by now is mentioned by no logbook, since those are read below
-        if known and Path(name, self._logbook) not in self._there:
-            self._begin(name)
         books = {path: _intact(self.folder / path) for path in known if path.name == self._logbook}
         self._check_alone(name, books)
         others = (path for path in self._here(name) if path not in books)
         stamps = {path: stamp for path in others if (stamp := stamp_of(self.folder / path))}
         changed = [path for path, stamp in stamps.items() if self._there.get(path) != stamp]
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
             for path, is_there in zip(changed, pool.map(self._send, changed), strict=True):
                 if is_there:
                     self._there[path] = stamps[path]
-        if name in self._first_copies:
-            self.store.check_begun_by(Path(name, self._logbook), self._first_copies[name])
         for path, content in books.items():
             if self._there.get(path) != (stamp := (len(content), 0)):
                 self._there[path] = _UNKNOWN  # a store may have written what it reports as failed
@@ -192,15 +176,6 @@ class Mirror:
         for path in [path for path in self._there if path.parts[0] == name and path not in here]:
             self.store.delete(path)
             del self._there[path]
-        if self._first_copies.pop(name, None):
-            self.store.finish(Path(name, self._logbook))
-
-    def _begin(self, name: str) -> None:
-        """Begin the first copy of a result, unless an attempt that failed has begun it."""
-        if name not in self._first_copies:
-            maker = secrets.token_hex(8)
-            self.store.begin(Path(name, self._logbook), maker)
-            self._first_copies[name] = maker
 
     def _check_alone(self, name: str, books: Mapping[Path, bytes]) -> None:
         """Refuse to overwrite what another machine has written, or to delete a result because its local copy is gone.

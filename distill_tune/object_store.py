@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,6 @@ SCHEMES = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "gs": "GOOGLE_AP
 """URI scheme to the environment variables that hold its credentials."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """The address of a store other than Amazon's: every S3 tool but Arrow reads these (apache/arrow#49643)."""
-_FIRST_COPY = ".first-copy"
-"""Marks a result, until its first copy is there, with who makes it; no result has hidden files of its own there."""
-AT_A_TIME = 8
-"""Files copied concurrently: most are small, and wait for the store's answer rather than for bandwidth."""
 
 
 class Store:
@@ -59,38 +54,17 @@ class Store:
         except OSError as error:
             raise ConfigError(f"--storage {self.uri}: cannot be written to ({one_line(error)}).") from error
 
-    def check_free(self, book: Path) -> None:
-        """Check that a name is free for a new result with this logbook; a first copy that was cut short is replaced.
+    def check_free(self, name: str) -> None:
+        """Check that a name is free for a new result.
 
         Raises:
             ConfigError: it is taken, or the store cannot be read.
         """
-        name = book.parts[0]
-        if (there := self.listed(name)) and not is_cut_short(there, book):
-            raise ConfigError(f"--name {name}: {self.place(name)} holds another result; choose another name.")
-
-    def begin(self, book: Path, maker: str) -> None:
-        """Mark the first copy of the result with this logbook, and delete what an earlier one has left, if any."""
-        there = self.listed(book.parts[0])
-        if is_cut_short(there, book):
-            with ThreadPoolExecutor(AT_A_TIME) as pool:
-                list(pool.map(self.delete, there))
-        if book not in there:  # else it is another program's, which is found out before it is replaced
-            self.write(book.with_name(_FIRST_COPY), maker.encode())
-
-    def finish(self, book: Path) -> None:
-        """Delete the mark of a first copy."""
-        self.delete(book.with_name(_FIRST_COPY))
-
-    def check_begun_by(self, book: Path, maker: str) -> None:
-        """Check that no other program has taken a first copy for one that was cut short.
-
-        Raises:
-            OSError: one has, or the store cannot be read.
-        """
-        mark = book.with_name(_FIRST_COPY)
-        if not self.size(mark) or self.read(mark) != maker.encode():
-            raise FileExistsError(f"another program has begun to write {book.parts[0]} there")
+        if self.listed(name):
+            raise ConfigError(
+                f"--name {name}: {self.place(name)} holds another result; choose another name, or delete it there if "
+                "its machine was lost during the first copy."
+            )
 
     def place(self, name: str) -> str:
         """The URI of a result."""
@@ -153,11 +127,6 @@ class Store:
 
     def _key(self, path: Path) -> str:
         return f"{self._root}/{path.as_posix()}"
-
-
-def is_cut_short(there: Collection[Path], book: Path) -> bool:
-    """Whether files in a store are of a first copy that has not been finished, so that its logbook is missing."""
-    return book.with_name(_FIRST_COPY) in there and book not in there
 
 
 def opened_store(uri: str) -> tuple[Any, str]:

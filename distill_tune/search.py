@@ -134,7 +134,7 @@ def _new(given: argparse.Namespace, storage: Path, command: str, mirror: Mirror 
 
     folder, is_named = new_result(storage, given.name, path), given.name is not None
     if mirror is not None:
-        mirror.check_free(folder.name)
+        mirror.store.check_free(folder.name)
     return Order(space, name, folder, command, given.address, is_named=is_named)
 
 

@@ -74,7 +74,7 @@ def _train(given: argparse.Namespace) -> int:
     with own_folder(storage, given.name, path) as folder:
         if mirror is None:
             return _run(space, folder, given.seeds)
-        mirror.check_free(folder.name)
+        mirror.store.check_free(folder.name)
         mirror.store.check_writable()
         with mirror.kept(folder, _say):
             status = _run(space, folder, given.seeds)

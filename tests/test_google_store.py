@@ -87,7 +87,7 @@ def test_a_bucket_that_is_not_there_and_a_name_that_is_taken_are_refused(uri: st
     write(made, "one/a", "x")
     made.push("one")
     with pytest.raises(ConfigError, match=r"^--name one: gs://bucket/\S+/one\S* holds another result; choose "):
-        made.check_free("one")
+        made.store.check_free("one")
 
 
 def test_a_training_leaves_its_result_there(uri: str, tmp_path: Path) -> None:

@@ -154,9 +154,9 @@ def test_a_result_is_brought_to_another_machine_whole(elsewhere: Mirror) -> None
     found = {path.name: path.read_text() for path in elsewhere.folder.rglob("*") if path.is_file()}
     assert found == {BOOK: "1\n2\n", "a": "x"}
     assert elsewhere.names == ["one"]
-    elsewhere.check_free("two")
+    elsewhere.store.check_free("two")
     with pytest.raises(ConfigError, match=r"^--name one: s3://bucket/team/results/one holds another result; choose "):
-        elsewhere.check_free("one")
+        elsewhere.store.check_free("one")
 
 
 def test_a_copy_that_was_cut_short_on_its_way_here_is_made_anew(elsewhere: Mirror) -> None:

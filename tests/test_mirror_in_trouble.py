@@ -129,7 +129,7 @@ def test_a_new_result_does_not_replace_one_of_its_name(
     theirs = Mirror(URI, BOOK)
     write(theirs, f"one/{BOOK}", "1 of theirs\n")
     for made in (ours, theirs):
-        made.check_free("one")
+        made.store.check_free("one")
     theirs.push("one")
     with pytest.raises(FileExistsError):
         ours.push("one")

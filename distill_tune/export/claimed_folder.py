@@ -1,6 +1,6 @@
 """A training's claim to its result folder: it creates the folder at once, and holds a lock there while it runs.
 
-A search claims its folder later, by the lock on its logbook (`tuning/state/claim.py`), but sees this one.
+A search claims its folder later, by the lock on its logbook (`tuning/state/claim.py`).
 """
 
 from __future__ import annotations

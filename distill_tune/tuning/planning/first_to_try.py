@@ -82,7 +82,7 @@ def _most(space: Space, limits: Limits, chosen: Chosen, path: KeyPath) -> int:
     return 8
 
 
-def first_settings_over_limits(space: Space, limits: Limits) -> Iterator[str]:
+def start_with_over_limits(space: Space, limits: Limits) -> Iterator[str]:
     """A line for each setting of `start_with` that specifies its student fully, but one over the limits."""
     start_with = space.config.search.start_with
     for number, values in enumerate(start_with if start_with != "middle" and limits.are_any else []):

@@ -27,11 +27,11 @@ from distill_tune.paths import expanded
 from distill_tune.students import Student
 from distill_tune.tuning.planning.early_warnings import early_warnings
 from distill_tune.tuning.planning.estimate import chosen_paces, estimated_epoch_s, estimated_examination_s
-from distill_tune.tuning.planning.first_to_try import first_settings_over_limits, first_to_try
+from distill_tune.tuning.planning.first_to_try import first_to_try, start_with_over_limits
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.planning.ranges_in_vain import without_ranges_in_vain
 from distill_tune.tuning.planning.smallest import families_never_trained, smallest_student
-from distill_tune.tuning.planning.start_with import check_possible, check_start_with, what_may_be_dropped
+from distill_tune.tuning.planning.start_with import check_start_with, what_may_be_dropped
 from distill_tune.tuning.planning.time_budget import affordable_epochs, least_epochs
 from distill_tune.tuning.planning.without_teacher import space_without_teacher
 from distill_tune.tuning.proposals.start_from import check_others
@@ -81,8 +81,7 @@ def fit(space: Space, dataset: Dataset, places: int, say: Callable[[str], None])
         say(f"warning: {warning}")
     space = _to_anywhere(space)
     fitted = known_to_fit(space, dataset)
-    check_possible(space)
-    of_limits = chain(families_never_trained(space, fitted.limits), first_settings_over_limits(space, fitted.limits))
+    of_limits = chain(families_never_trained(space, fitted.limits), start_with_over_limits(space, fitted.limits))
     for warning in chain(what_may_be_dropped(space), of_limits):
         say(f"warning: {warning}")
     check_own_students(space, dataset)  # this and the next before students' steps are timed

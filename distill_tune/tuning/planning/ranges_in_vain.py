@@ -22,12 +22,19 @@ def without_ranges_in_vain(space: Space, dataset: Dataset, say: Callable[[str], 
     for path, why in found.items():
         say(f"warning: {dotted(path)}: its range is left out, since it has no effect: {why}")
         take_out(tables, path)
+    if isinstance(start_with := tables.get("search", {}).get("start_with"), list):
+        gone = {dotted(path) for path in found}
+        tables["search"]["start_with"] = [
+            {name: value for name, value in values.items() if name not in gone} for values in start_with
+        ]
     return Space(tables, {path: ranged for path, ranged in space.ranges.items() if path not in found})
 
 
 def _in_vain(space: Space, family: str, dataset: Dataset) -> dict[KeyPath, str]:
     """The ranges of a family without effect at any edge of its students, with the reasons."""
     reasons = []
+    if ":" in family:  # a custom family may use what the one that it extends does not
+        return {}
     for values in edges_of(space, family):
         with suppress(ConfigError):  # a custom family need not allow every edge
             reasons.append(Student.of(space.at(values).student).without_effect(dataset.input_shape))

@@ -1,7 +1,7 @@
-"""Checks of `search.start_with`: each table must be one that a trial can have.
+"""Checks of `search.start_with`: names and values must be those of ranges, and warnings tell of what may be dropped.
 
 A value is dropped if the trial chooses a family or a loss that lacks the parameter, yet the trial counts as the one
-that was given. So a warning tells of values whose choice is left open.
+that was given.
 """
 
 from __future__ import annotations
@@ -36,31 +36,13 @@ def check_start_with(space: Space) -> None:
             raise ConfigError(f"search.start_with[{number}]: {error}") from error
 
 
-def check_possible(space: Space) -> None:
-    """Refuse settings with a value that no trial with these settings has.
-
-    Raises:
-        ConfigError: of the first such value, with the choice that is against it.
-    """
-    for number, values in _given(space):
-        possible = of_some_trial(space, values)
-        for path in (path for path in _paths(space, values) if path not in possible):
-            raise ConfigError(f"search.start_with[{number}]: {dotted(path)!r} {_why_not(space, path, values)}.")
-
-
 def what_may_be_dropped(space: Space) -> Iterator[str]:
-    """Warnings of values that only those trials have that choose what the settings leave open."""
+    """Warnings of values that no trial with these settings has, or only those that choose what they leave open."""
     for number, values in _given(space):
         some, every = of_some_trial(space, values), of_every_trial(space, _surely(space) | values)
-        for path in (path for path in _paths(space, values) if path in some and path not in every):
-            yield (
-                f"search.start_with[{number}]: {dotted(path)!r} {_left_open(space, path, values)}; else a trial that "
-                "chooses otherwise drops it"
-            )
-
-
-def _paths(space: Space, values: Values) -> list[KeyPath]:
-    return [path for path in space.ranges if dotted(path) in values]
+        for path in (path for path in space.ranges if dotted(path) in values and path not in every):
+            why = _left_open(space, path, values) if path in some else _why_not(space, path, values)
+            yield f"search.start_with[{number}]: {dotted(path)!r} {why}"
 
 
 def _given(space: Space) -> Iterator[tuple[int, Values]]:
@@ -102,7 +84,10 @@ def _why_not(space: Space, path: KeyPath, values: Values) -> str:
 def _left_open(space: Space, path: KeyPath, values: Values) -> str:
     """What to add to these values, so that every trial with them has the parameter at `path`."""
     missing = _missing(space, path, values)
-    return f"depends on {' and '.join(missing)}, which this table leaves open; add {_written(missing)}"
+    return (
+        f"depends on {' and '.join(missing)}, which this table leaves open; add {_written(missing)}, or a trial that "
+        "chooses otherwise drops it"
+    )
 
 
 def _missing(space: Space, path: KeyPath, values: Values) -> Values:

@@ -36,6 +36,30 @@ def test_beside_widths_there_is_no_range_of_width_and_depth(preparation: Any, wi
     assert set(found.first_settings[0]) <= {f"student.mlp.{option}" for option in ("widths", "dropout")}
 
 
+def test_settings_to_try_first_may_still_name_a_range_that_is_left_out(preparation: Any) -> None:
+    """Such as those of an earlier search, in which `widths` was not set."""
+    search = {"start_with": [{"student.mlp.width": 5, "student.mlp.dropout": 0.5}]}
+    mlp = {"widths": [8], **SIZES, "dropout": {"choice": [0.0, 0.5]}}
+    found, said = fitted(preparation, student={"mlp": mlp}, search=search)
+    assert found.first_settings == [{"student.mlp.dropout": 0.5}]
+    assert said == [left_out("mlp.width", "widths is set"), left_out("mlp.depth", "widths is set")]
+
+
+def test_a_family_of_ones_own_keeps_the_ranges_of_the_one_that_it_extends(
+    preparation: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may use them, although the one that it extends does not."""
+    (tmp_path / "deep_mlps.py").write_text(
+        "from distill_tune.students.mlp import MLP\n\n\nclass Deep(MLP):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found, said = fitted(
+        preparation, student={"family": "deep_mlps:Deep", "mlp": {}, "deep_mlps:Deep": {"widths": [8], **SIZES}}
+    )
+    assert student_ranges(found.space) == {"width", "depth"}
+    assert not [each for each in said if "left out" in each]
+
+
 def test_without_widths_there_are_both(preparation: Any) -> None:
     found, said = fitted(preparation, student={"mlp": SIZES})
     assert student_ranges(found.space) == {"width", "depth"}

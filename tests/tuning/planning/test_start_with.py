@@ -61,7 +61,7 @@ def test_a_value_of_a_choice_that_is_left_open_is_warned_of_until_it_is_made(
     ((chooser, chosen),) = missing.items()
     warnings = [
         f"warning: search.start_with[1]: {named!r} depends on {chooser}, which this table leaves open; "
-        f"add \"{chooser}\" = '{chosen}'; else a trial that chooses otherwise drops it"
+        f"add \"{chooser}\" = '{chosen}', or a trial that chooses otherwise drops it"
         for named in values
     ]
     assert begun_with(preparation, values) == ([values], warnings)
@@ -80,24 +80,24 @@ def test_a_value_of_a_choice_that_is_left_open_is_warned_of_until_it_is_made(
         ),
     ],
 )
-def test_values_that_no_trial_can_have_together_are_refused(
+def test_values_that_no_trial_can_have_together_are_warned_of(
     preparation: Any, values: dict[str, Any], named: str, chosen: str
 ) -> None:
-    assert refused(preparation, values) == f"{named!r} does not exist with {chosen}; leave one of them out."
+    assert warned(preparation, values) == f"{named!r} does not exist with {chosen}; leave one of them out"
 
 
-def test_what_exists_in_no_trial_of_the_space_cannot_be_known_to_be_good(preparation: Any) -> None:
+def test_what_exists_in_no_trial_of_the_space_is_warned_of(preparation: Any) -> None:
     student = STUDENT | {"family": "mlp"}
-    said = refused(preparation, {"student.resnet.width": 8}, student=student)
-    assert said == "'student.resnet.width' exists in no trial of this space; leave it out."
+    said = warned(preparation, {"student.resnet.width": 8}, student=student)
+    assert said == "'student.resnet.width' exists in no trial of this space; leave it out"
 
 
 def test_an_option_of_a_term_that_may_have_no_weight_needs_its_weight(preparation: Any) -> None:
     kind = {"kind": "soft_targets"}
     option = {"loss.dkd.target_weight": 1.0}
     assert warned(preparation, option, loss=kind | ADDED) == (
-        "'loss.dkd.target_weight' depends on loss.also.dkd, which this table leaves open; add \"loss.also.dkd\" = 0.1; "
-        "else a trial that chooses otherwise drops it"
+        "'loss.dkd.target_weight' depends on loss.also.dkd, which this table leaves open; add \"loss.also.dkd\" = 0.1, "
+        "or a trial that chooses otherwise drops it"
     )
     whole = option | {"loss.also.dkd": 0.1}
     assert begun_with(preparation, whole, loss=kind | ADDED) == ([whole], [])
@@ -115,8 +115,8 @@ def test_where_several_choices_are_open_each_that_matters_is_asked_for(preparati
     said = warned(preparation, {"teacher.ensemble.weights.one": 0.5}, teacher=teacher)
     assert said == (
         "'teacher.ensemble.weights.one' depends on loss.kind and teacher.ensemble.use, which this table leaves open; "
-        "add \"loss.kind\" = 'soft_targets', \"teacher.ensemble.use\" = ['one', 'other']; "
-        "else a trial that chooses otherwise drops it"
+        "add \"loss.kind\" = 'soft_targets', \"teacher.ensemble.use\" = ['one', 'other'], "
+        "or a trial that chooses otherwise drops it"
     )
 
 
