@@ -8,6 +8,8 @@ student.export_onnx("student.onnx")
 
 from __future__ import annotations
 
+import inspect
+import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from distill_tune.config.messages import named_apart
 from distill_tune.errors import InputError, one_line
-from distill_tune.paths import expanded
+from distill_tune.paths import expanded, is_file, is_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +37,18 @@ _FAR_ABOVE = 2
 _PICTURES_BYTES = 1 << 28
 
 
-def load_student(folder: str | Path, warn: Callable[[str], object] = warnings.warn) -> LoadedStudent:
+def _warn_caller(line: str) -> None:
+    """Warn at the line that called this package: what it does inside is of no use to its user.
+
+    Python 3.11 has no `skip_file_prefixes`.
+    """
+    frame, level = inspect.currentframe(), 1
+    while frame and frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(line, stacklevel=level)
+
+
+def load_student(folder: str | Path, warn: Callable[[str], object] = _warn_caller) -> LoadedStudent:
     """Load the student of a folder, `best/` of a search or `seed-N/` of a training; needs neither Ray nor the data.
 
     `warn` is called if the code of the student's own family has changed since it was trained.
@@ -42,6 +56,7 @@ def load_student(folder: str | Path, warn: Callable[[str], object] = warnings.wa
     Raises:
         InputError: it is not a student's folder, a file is damaged, or the student's family cannot be imported.
     """
+    _check_search(expanded(str(folder)))
     from distill_tune.students._folder import open_student_folder
 
     opened = open_student_folder(expanded(str(folder)))
@@ -50,6 +65,21 @@ def load_student(folder: str | Path, warn: Callable[[str], object] = warnings.wa
         warn(opened.warning)
     of_data = opened.separator, opened.array, opened.brightest
     return LoadedStudent(opened.student, opened.classes, opened.input_shape, opened.encoder, *of_data)
+
+
+def _check_search(folder: Path) -> None:
+    """Refuse the student of a search that has none yet."""
+    from distill_tune.export.result_folder import SEARCH_TOML
+    from distill_tune.students._folder import BEST
+
+    search = folder.parent if folder.name == BEST else folder
+    is_search = is_file(search / SEARCH_TOML) and not is_file(search.parent / SEARCH_TOML)  # not a baseline's folder
+    if is_search and not is_folder(search / BEST):
+        where = f"--name {shlex.quote(search.name)} --storage {shlex.quote(str(search.parent))}"
+        raise InputError(
+            f"{search / BEST}: does not exist yet, because the search is unfinished; wait for it, or continue it with "
+            f"`python -m distill_tune.search --resume {where}`."
+        )
 
 
 def _check_inputs(folder: str | Path, opened: StudentFolder) -> None:
@@ -66,7 +96,7 @@ def _check_inputs(folder: str | Path, opened: StudentFolder) -> None:
         raise InputError(f"{folder}: the student cannot be read ({one_line(error)}); copy the folder again.") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedStudent:
     """A trained student, ready to classify."""
 
@@ -84,7 +114,15 @@ class LoadedStudent:
     brightest: int | None = None
     """The largest pixel value in the images that it learned from, unless these were pictures."""
 
-    def inputs(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[Any]:
+    def __repr__(self) -> str:
+        """Its size, input shape and classes in one line; `network` and `encoder` would fill a page."""
+        parameters = sum(each.numel() for each in self.network.parameters())
+        return (
+            f"<{type(self).__name__} with {parameters:,} parameters: rows {list(self.input_shape)} to "
+            f"{len(self.classes)} classes ({named_apart(self.classes)})>"
+        )
+
+    def inputs(self, rows: Rows, warn: Callable[[str], object] = _warn_caller) -> npt.NDArray[Any]:
         """Rows in the layout of the training data, as the network takes them.
 
         Args:
@@ -133,7 +171,7 @@ class LoadedStudent:
                 f"{self.brightest}; give them in the same units"
             )
 
-    def probabilities(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> npt.NDArray[np.float32]:
+    def probabilities(self, rows: Rows, warn: Callable[[str], object] = _warn_caller) -> npt.NDArray[np.float32]:
         """Probabilities [rows, classes] in the order of `classes`; arguments and errors as for `inputs`.
 
         Each row sums to 1, unless its logits are not finite: then they are NaN, and `warn` is called.
@@ -165,7 +203,7 @@ class LoadedStudent:
         for at in range(0, len(files), step):
             yield self.inputs(files[at : at + step], warn if at == 0 else lambda line: None)
 
-    def predict(self, rows: Rows, warn: Callable[[str], object] = warnings.warn) -> list[str]:
+    def predict(self, rows: Rows, warn: Callable[[str], object] = _warn_caller) -> list[str]:
         """The most probable class of each row; arguments and errors as for `inputs`."""
         return [self.classes[best] for best in self.probabilities(rows, warn).argmax(1)]
 

@@ -94,8 +94,8 @@ def test_it_says_the_front(said: str, summary: dict[str, Any]) -> None:
     count = len(summary["front"])
     assert f"the front: {count} student{'s' * (count > 1)}, val/accuracy " in said
     assert f"front of {count}" in said
-    assert "val/accuracy again" in said
-    assert f"trial {summary['front'][0]['trial']:04d}" in said.rpartition("val/accuracy again")[2]
+    assert "val/accuracy, confirmed" in said
+    assert f"trial {summary['front'][0]['trial']:04d}" in said.rpartition("val/accuracy, confirmed")[2]
 
 
 def test_another_student_of_the_front_is_had_as_the_page_shows(

@@ -166,6 +166,18 @@ def test_a_folder_that_holds_no_student(folder: Path, capsys: pytest.CaptureFixt
     assert ": is no student's folder, run.toml is missing; give the folder best/" in refused(capsys, name, "new.csv")
 
 
+@pytest.mark.parametrize("name", ["results/one", "results/one/best"])
+def test_the_student_of_a_search_that_is_unfinished_is_not_there_yet(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (folder / "results/one").mkdir(parents=True)
+    (folder / "results/one/search.toml").touch()
+    assert refused(capsys, name, "new.csv") == (
+        "error: results/one/best: does not exist yet, because the search is unfinished; wait for it, or continue it "
+        "with `python -m distill_tune.search --resume --name one --storage results`.\n"
+    )
+
+
 @pytest.mark.parametrize("file", ["student.json", "student.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"3", b"\xff\xfe", b'{"input_shape": 3, "classes": null}'])
 def test_a_student_that_is_damaged(folder: Path, capsys: pytest.CaptureFixture[str], file: str, content: bytes) -> None:

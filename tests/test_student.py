@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,20 @@ def test_rows_for_which_a_logit_is_not_finite_are_told_of_and_the_others_are_as_
     assert np.array_equal(student.probabilities(rows[[0, 3]], told.append), found[[0, 3]])
     assert student.predict(rows[[0, 3]], told.append) == ["yes", "no"]
     assert not told
+
+
+def test_a_warning_names_the_line_that_called_this_package() -> None:
+    student = LoadedStudent(Divided().eval(), ("no", "yes"), (2,), ENCODER, None)
+    unseen = pd.DataFrame({"a": [1.0, None], "b": [2.0, 1.0]})
+    for call in (student.inputs, student.probabilities, student.predict):
+        with pytest.warns(UserWarning, match="1 row lacks 'a'") as told:
+            call(unseen)
+        assert {each.filename for each in told} == {__file__}
+
+
+def test_a_student_is_printed_in_one_line() -> None:
+    student = LoadedStudent(nn.Linear(2, 7), tuple("abcdefg"), (2,), ENCODER, None)
+    assert repr(student) == "<LoadedStudent with 21 parameters: rows [2] to 7 classes (a, b, c, d, e, ...)>"
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 224, 224), (3, 4000, 6000)])

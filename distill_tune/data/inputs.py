@@ -83,7 +83,10 @@ def read_inputs(
     if isinstance(rows, Path) and rows.suffix.lower() not in KINDS:
         raise DataError(f"{rows}: must be a picture, or end in one of {', '.join(KINDS)}, but ends in {rows.suffix!r}.")
     if encoder is None:
-        return _images(_array(rows, separator, named), input_shape, name)
+        array = _array(rows, separator, named)
+        if _is_table(rows):
+            _check_pixels(array, input_shape, name)
+        return _images(array, input_shape, name)
     try:
         return _features(rows, TableEncoder.from_dict(encoder), warn, separator, named)
     except DataError as error:
@@ -105,7 +108,8 @@ def _features(
     elif isinstance(rows, Path) and KINDS[rows.suffix.lower()] != "NumPy":
         frame = _table(rows, separator, tuple(encoder.categories), encoder.columns)
     else:
-        frame = _frame(_array(rows, named=named), encoder.columns)
+        named_columns = "CSV or Parquet file" if isinstance(rows, Path) else "pandas.DataFrame"
+        frame = _frame(_array(rows, named=named), encoder.columns, named_columns)
     if not len(frame):
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
@@ -117,9 +121,13 @@ def _features(
     return features
 
 
-def _frame(array: npt.NDArray[Any], columns: tuple[str, ...]) -> pd.DataFrame:
+def _frame(array: npt.NDArray[Any], columns: tuple[str, ...], named_columns: str) -> pd.DataFrame:
+    """The array under the names of the training columns; `named_columns` is what could have named them itself."""
     if array.ndim != 2 or array.shape[1] != len(columns):
-        raise DataError(f"must be [n, {len(columns)}] like the training inputs, but is {list(array.shape)}.")
+        raise DataError(
+            f"must be [n, {len(columns)}] like the training inputs, but is {list(array.shape)}; give all columns in "
+            f"the order of training, or a {named_columns}, which names them."
+        )
     return pd.DataFrame(native(array), columns=list(columns))
 
 
@@ -177,6 +185,22 @@ def _member(path: Path, named: str | None) -> npt.NDArray[Any]:
     for array in read_npz(path, best_named).values():
         return array
     raise DataError(f"{path}: holds no NumPy array; write it with np.savez.")
+
+
+def _is_table(rows: Path | pd.DataFrame | npt.NDArray[Any]) -> bool:
+    if isinstance(rows, Path):
+        return KINDS.get(rows.suffix.lower()) in ("CSV", "Parquet")
+    return isinstance(rows, pd.DataFrame)
+
+
+def _check_pixels(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> None:
+    """Refuse a table whose rows are not images, a pixel in each column."""
+    pixels = int(np.prod(shape))
+    if array.shape[1] != pixels:
+        raise DataError(
+            f"{name}: is a table of {array.shape[1]} columns, but this student has learned from images; give pictures, "
+            f"an array [n, {', '.join(map(str, shape))}], or {pixels} columns with a pixel each."
+        )
 
 
 def _images(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[np.uint8]:

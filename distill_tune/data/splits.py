@@ -106,12 +106,13 @@ def _table_of(raw: Raw, test: float | None, fold: Fold | None) -> _Table:
     if raw.own_test and test is None:
         rows, own_test, said = _own_test(raw, groups, rows)
         notes += said
-        _check_enough(raw, groups, own_test, 1, "its own test split")
-        _check_enough(raw, groups, rows, *(_each_part(fold) or (2, "training and validation")))
+        _check_enough(raw, groups, own_test, 1, "its own test split needs one")
+        least, splits = _each_part(fold) or (2, "training and validation")
+        _check_enough(raw, groups, rows, least, f"{splits} need one each")
     else:
         notes += ["the source's own test split was mixed in and drawn anew (data.test)"] if raw.own_test else []
         least, splits = _each_part(fold) or (2, "training, validation")
-        _check_enough(raw, groups, rows, least + 1, f"{splits} and test")
+        _check_enough(raw, groups, rows, least + 1, f"{splits} and test need one each")
     return _Table(raw, groups, rows, strata(raw.labels, groups, rows), own_test, notes)
 
 
@@ -163,16 +164,23 @@ def _said_of_groups(labels: Ints, groups: Ints) -> list[str]:
     return said + ([f"{torn:,} distinct inputs appear with more than one label"] if torn else [])
 
 
-def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, splits: str) -> None:
+def _check_enough(raw: Raw, groups: Ints, rows: Ints, least: int, needed: str) -> None:
+    """Refuse a class with fewer than `least` distinct samples among `rows`; `needed` says what for."""
     label = pairs(raw.labels[rows], groups[rows])[1] if len(rows) else rows
     counts = np.bincount(label, minlength=len(raw.classes))
     if (counts >= least).all():
         return
     few = int(np.argmax(counts < least))
     raise DataError(
-        f"{raw.where}: class {raw.classes[few]!r} has {int((raw.labels == few).sum())} samples, but "
-        f"{int(counts[few])} distinct ones for {splits}, which need {least}; add some or leave the class out."
+        f"{raw.where}: class {raw.classes[few]!r} has {_only(int(counts[few]), int((raw.labels == few).sum()))}, but "
+        f"{needed}; add some or leave the class out."
     )
+
+
+def _only(distinct: int, samples: int) -> str:
+    """How few samples there are to deal out, and how many there seem to be."""
+    few = f"only {distinct}" if distinct else "no"
+    return f"{few} distinct sample{'s' * (distinct > 1)}" + ("" if distinct == samples else f" (of {samples})")
 
 
 def labelled_rows(labels: Ints, samples: float | None, seed: int, where: str) -> npt.NDArray[np.bool_]:

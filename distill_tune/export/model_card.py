@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from distill_tune.config.messages import listed
+from distill_tune.config.messages import listed, shown
 from distill_tune.export.verdict_words import baseline_in_words, caveat_sentences, evidence_sentences, verdict_sentences
 from distill_tune.students._folder import is_dark
 
 _LISTED = 20
 """The most columns that a card lists."""
+_NAMED = 10
+"""The most classes that it names."""
 _DEFAULT_MIX = ", from the mix of teachers that the space gives to all trials, which may be another than this student's"
 _CHOSEN_LATER = ": later choices may have been influenced by earlier results"
 
@@ -36,7 +38,7 @@ Test accuracy {mean:.2%} (95 % interval {low:.2%} to {high:.2%}, {seeds} seeds; 
 |---|---|---|---|---|---|
 {rows}
 
-Default distillation is T = 4 and soft_weight = 0.9{mix}.
+Default distillation is T = 4 and soft_weight = 0.9{mix}.{taught_by}{tells_apart}
 
 ## Use
 
@@ -55,8 +57,12 @@ Chosen on validation data among {num_trials} trials{failed}; the test split was 
 """
 
 
-def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as the training data.") -> str:
-    """The card in Markdown, from `summary.json` and `input_sentence` alone."""
+def model_card(
+    summary: dict[str, Any],
+    says_input: str = "INPUT is laid out as the training data.",
+    classes: Sequence[str] = (),
+) -> str:
+    """The card in Markdown, from `summary.json`, `input_sentence` and the names of the classes alone."""
     best, teacher = summary["best"], summary["teacher"]
     students = {"**this student**": best}
     students |= {baseline_in_words(name, summary): best | baseline for name, baseline in summary["baselines"].items()}
@@ -76,7 +82,27 @@ def model_card(summary: dict[str, Any], says_input: str = "INPUT is laid out as 
         evidence="\n".join(f"- {sentence}" for sentence in evidence_sentences(summary)),
         rows="\n".join(rows),
         says_input=says_input,
+        taught_by=_teacher(best["config"].get("teacher", {})),
+        tells_apart=_classes(classes),
     )
+
+
+def _teacher(section: dict[str, Any]) -> str:
+    """Where the teacher is from, as configured; of several, each by its name."""
+    members = section.get("ensemble", {}).get("members", {})
+    sources = [f"{as_code(name)} is {_source(member)}" for name, member in members.items()] or [_source(section)]
+    return f"\n\nTeacher: {'; '.join(sources)}." if section else ""
+
+
+def _source(section: dict[str, Any]) -> str:
+    told = {"source": "train"} | {key: section[key] for key in ("source", "family", "path") if section.get(key)}
+    return ", ".join(as_code(f"{key} = {shown(value)}") for key, value in told.items())
+
+
+def _classes(names: Sequence[str]) -> str:
+    more = ", ..., all in `student.json`" if len(names) > _NAMED else ""
+    named = ", ".join(map(as_code, names[:_NAMED]))
+    return f"\n\nClasses ({len(names):,}): {named}{more}." if names else ""
 
 
 def training_card(name: str, seed: int, accuracy: float) -> str:

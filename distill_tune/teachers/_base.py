@@ -161,6 +161,8 @@ class Teacher(Options):
 
     The layers and size of such a network are known before it is trained, and so is an option `augmentation`.
     """
+    built_as: ClassVar[str] = "what the teacher is"
+    """Where a user finds what `teacher.family` and its table must be, in words."""
     fits_folds: ClassVar[bool] = True
     """False for a source whose teacher needs the data encoding it was trained on, which differs in each fold."""
 

@@ -15,7 +15,7 @@ import tomli_w
 from distill_tune.config import Config, Space, tables_of
 from distill_tune.config.corners import of_some_trial
 from distill_tune.config.leaves import FAMILY
-from distill_tune.config.messages import dotted, named_apart
+from distill_tune.config.messages import dotted, named_apart, shown
 from distill_tune.config.ranges import Choice, Range
 from distill_tune.data import Dataset, prepare_data
 from distill_tune.data.build import build
@@ -225,6 +225,6 @@ def _before(teachers: TeacherTime | None, workers: int) -> str:
 
 def _in_words(found: Range) -> str:
     if isinstance(found, Choice):
-        return "one of " + ", ".join(map(str, found.values))
+        return "one of " + ", ".join(value if isinstance(value, str) else shown(value) for value in found.values)
     kind = "integers" if found.integer else "numbers"
     return f"{kind} from {found.low:g} to {found.high:g}" + (", log-uniform" if found.log else "")

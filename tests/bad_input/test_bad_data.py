@@ -74,7 +74,7 @@ def spoil(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
         (lambda table: table.assign(kind="a"), "data.csv: has one class only ('a'); a classifier needs two."),
         (
             lambda table: table.assign(kind=["rare", "rare", *["often"] * 58]),
-            "data.csv: class 'rare' has 2 samples, but 2 distinct ones for training, validation and test, which need 3",
+            "data.csv: class 'rare' has only 2 distinct samples, but training, validation and test need one each",
         ),
         (lambda table: table.assign(kind=table["kind"] / 2), "data.csv: labels in 'kind' are numbers with decimals"),
         (lambda table: table.assign(kind=[None, *table["kind"][1:]]), "has no label"),

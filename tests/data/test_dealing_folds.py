@@ -72,7 +72,9 @@ def test_equal_inputs_are_never_trained_on_and_validated_on(data: st.DataObject,
 
 def test_more_folds_than_the_smallest_class_has_samples_are_refused_with_its_name() -> None:
     raw = raw_of([0] * 20 + [1] * 5, list(range(25)))
-    with pytest.raises(DataError, match=r"class '1' has 5 samples.* for 5 folds \(data.folds\) and test, which need 6"):
+    with pytest.raises(
+        DataError, match=r"class '1' has only 5 distinct samples, but 5 folds \(data.folds\) and test need one each"
+    ):
         split_rows(raw, 0.2, None, 0, Fold(5))
     assert len(split_rows(raw, 0.2, None, 0, Fold(4, 0)).validation) > 0
 

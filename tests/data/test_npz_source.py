@@ -134,7 +134,7 @@ def test_an_array_of_objects_is_refused_by_its_name(save_npz: SaveNpz, name: str
         ({"labels": np.zeros(60, int)}, "one class only"),
         (
             {"labels": np.r_[np.zeros(58, int), 1, 1]},
-            "class '1' has 2 samples, but 2 distinct ones .* need 3",
+            "class '1' has only 2 distinct samples, but training, validation and test need one each",
         ),
         ({"labels": np.arange(60) % 3 * 2}, "labels go up to 4, but no row has 1; number the classes from 0 on"),
         (
@@ -153,7 +153,7 @@ def test_an_array_of_objects_is_refused_by_its_name(save_npz: SaveNpz, name: str
         ),
         (
             {"inputs": np.zeros((60, 3))},
-            "class '0' has 20 samples, but 1 distinct ones for training, validation and test",
+            r"class '0' has only 1 distinct sample \(of 20\), but training, validation and test need one each",
         ),
         ({"inputs": np.zeros((60, 2, 2, 2, 2), np.uint8)}, r"images must be \[n, h, w\]"),
         ({"inputs": random_images(60, 5, 4, 5)}, r"images \[60, 5, 4, 5\] have 5 channels either first or last"),

@@ -302,6 +302,36 @@ def test_a_table_array_with_another_number_of_columns_is_refused(
         read_inputs(tmp_path / "new.npy", people[1].encoder, people[1].input_shape)
 
 
+def test_rows_that_have_lost_the_names_of_their_columns_are_wanted_as_a_frame(
+    people: tuple[pd.DataFrame, Dataset], tmp_path: Path
+) -> None:
+    frame, dataset = people
+    for rows in (frame.iloc[0], frame.to_dict("records")[:2]):
+        with pytest.raises(
+            DataError, match=r"^the rows: must be \[n, 4\] .*, or a pandas.DataFrame, which names them\.$"
+        ):
+            read_inputs(rows, dataset.encoder, dataset.input_shape)  # type: ignore[arg-type]
+    np.save(tmp_path / "new.npy", np.zeros((3, 2)))
+    with pytest.raises(DataError, match=r", or a CSV or Parquet file, which names them\.$"):
+        read_inputs(tmp_path / "new.npy", dataset.encoder, dataset.input_shape)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", None])
+def test_a_table_is_not_taken_for_images_of_another_shape(
+    people: tuple[pd.DataFrame, Dataset], tmp_path: Path, suffix: str | None
+) -> None:
+    frame, place = people[0], tmp_path / f"new{suffix}"
+    if suffix == ".csv":
+        frame.to_csv(place, index=False)
+    elif suffix == ".parquet":
+        frame.to_parquet(place)
+    said = (
+        r"is a table of 5 columns, but this student has learned from images; give pictures, an array \[n, 3, 5, 4\], "
+    )
+    with pytest.raises(DataError, match=said + "or 60 columns with a pixel each"):
+        read_inputs(place if suffix else frame, None, (3, 5, 4))
+
+
 @pytest.mark.parametrize("dtype", [">f4", ">i8", "longdouble"])
 def test_numbers_of_an_array_may_be_written_in_another_byte_order_or_longer(tmp_path: Path, dtype: str) -> None:
     rows = np.random.default_rng(0).integers(-9, 9, (40, 4)) * np.array([1, 0, 1, 1])

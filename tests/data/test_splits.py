@@ -127,17 +127,20 @@ def test_a_class_that_always_shares_its_inputs_is_still_split() -> None:
 
 
 def test_two_distinct_rows_are_too_few_however_often_they_were_seen() -> None:
-    with pytest.raises(DataError, match="class 'a' has 50 samples, but 2 distinct ones"):
+    with pytest.raises(DataError, match=r"class 'a' has only 2 distinct samples \(of 50\), but "):
         split_rows(images([0, 1] * 50, [0, 0, 1, 1] * 25), 0.2, None, 0)
 
 
 def test_three_copies_are_not_enough_for_three_splits() -> None:
-    with pytest.raises(DataError, match=r"class 'b' has 3 samples, but 1 distinct ones .* which need 3; add"):
+    with pytest.raises(
+        DataError,
+        match=r"class 'b' has only 1 distinct sample \(of 3\), but training, validation and test need one each; add",
+    ):
         split_rows(images([0, 1, 2, 3, 9, 9, 9], [0, 0, 0, 0, 1, 1, 1]), 0.2, None, 0)
 
 
 def test_a_class_without_rows_in_the_own_test_split_is_refused() -> None:
-    with pytest.raises(DataError, match=r"class 'b' has 3 samples, but 0 distinct ones for its own test split"):
+    with pytest.raises(DataError, match=r"class 'b' has no distinct sample \(of 3\), but its own test split needs one"):
         split_rows(images(list(range(8)), [0, 1, 0, 1, 0, 1, 0, 0], own_test=2), 0.3, None, 0)
 
 

@@ -188,6 +188,22 @@ def test_a_card_says_what_failed_in_the_confirmation_and_what_the_student_is_not
     assert model_card(summary(TWO) | {"failed_seeds": {}, "not_compared": []}) == model_card(summary(TWO))
 
 
+def test_it_names_the_teacher_and_the_classes() -> None:
+    found = summary(TWO)
+    found["best"]["config"]["teacher"] = {"source": "torch", "path": "big.pt", "mode": "cached"}
+    few = model_card(found, classes=["cat", "a dog"]).splitlines()
+    assert "Teacher: `source = 'torch'`, `path = 'big.pt'`." in few
+    assert "Classes (2): `cat`, `a dog`." in few
+    members = {"one": {"family": "mlp"}, "two": {"source": "logits", "path": "l.npy"}}
+    found["best"]["config"]["teacher"] = {"source": "ensemble", "ensemble": {"members": members}}
+    many = model_card(found, classes=[f"c{place}" for place in range(12)]).splitlines()
+    two = "`two` is `source = 'logits'`, `path = 'l.npy'`"
+    assert f"Teacher: `one` is `source = 'train'`, `family = 'mlp'`; {two}." in many
+    assert (
+        "Classes (12): `c0`, `c1`, `c2`, `c3`, `c4`, `c5`, `c6`, `c7`, `c8`, `c9`, ..., all in `student.json`." in many
+    )
+
+
 def test_a_card_without_a_comparison_still_tells_the_curse() -> None:
     card = model_card(summary({}))
     assert f"- {curse_sentence(summary({}))}" in card

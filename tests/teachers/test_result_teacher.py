@@ -11,7 +11,7 @@ from runs import TABLE, run_space
 from distill_tune.config import read_toml
 from distill_tune.config.sections import TeacherConfig
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
-from distill_tune.errors import TeacherError
+from distill_tune.errors import ConfigError, TeacherError
 from distill_tune.students._folder import open_student_folder
 from distill_tune.teachers import Teacher
 from distill_tune.train import main
@@ -63,6 +63,19 @@ def test_a_chain_has_as_many_links_as_one_likes(earlier: Path, tmp_path: Path) -
         assert main([str(tmp_path / f"{link}.toml"), "--storage", str(tmp_path), "--name", link]) == 0
         assert read_toml(tmp_path / link / "seed-0" / "run.toml")["teacher"]["path"] == str(path)
         path = tmp_path / link
+
+
+def test_where_it_says_how_it_is_built_is_told_to_a_student_that_is_to_begin_with_its_weights(
+    earlier: Path, tmp_path: Path
+) -> None:
+    init = {"student": {"init": "inherit", "mlp": {"widths": [6]}}}
+    with pytest.raises(
+        ConfigError, match=r"to those of \[student\] in run\.toml, which is in the folder of the teacher's"
+    ):
+        prepared(earlier, tmp_path, **init)
+    told = read_toml(earlier / "seed-0" / "run.toml")["student"]
+    copied = {"family": told["family"], told["family"]: told[told["family"]]}
+    assert prepared(earlier, tmp_path, copied, **init).teacher.module is not None
 
 
 def test_a_student_can_begin_with_its_weights(earlier: Path, tmp_path: Path) -> None:

@@ -62,6 +62,13 @@ def test_the_first_of_each_family_trains_to_its_end(
     assert f"at {epochs:.1f} epochs a trial" in plan
 
 
+def test_values_to_choose_from_are_written_as_in_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    optim = {**TABLES["optim"], "kind": "sgd", "sgd": {"nesterov": {"choice": [True, False]}}}
+    told = said(Space.parse({**TABLES, "optim": optim}), tmp_path, capsys)
+    assert "student.mlp.widths: one of [8], [12], [16]" in told
+    assert "optim.sgd.nesterov: one of true, false" in told
+
+
 def test_places_with_lanes_are_said_with_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     space = space_with(trials=100).with_fixed("resources", "lanes", 8)
     assert "100 trials; 4 places of 8 lanes on this machine's " in said(space, tmp_path / "one", capsys)

@@ -18,6 +18,7 @@ from torch import Tensor
 from distill_tune.arrays import Arrays, read_arrays, write_arrays
 from distill_tune.atomic import new_folder
 from distill_tune.config import Config
+from distill_tune.config.messages import shown
 from distill_tune.data import Dataset
 from distill_tune.distillation.cache.folders import number_of_views, outputs_are_whole, write_checksums
 from distill_tune.distillation.cache.labelling import Runner, label_inputs, label_view
@@ -120,12 +121,19 @@ def _label_train(config: Config, dataset: Dataset, teacher: LoadedTeacher, say: 
     views, count, classes = training_views(config, dataset), number_of_views(config), len(dataset.classes)
     keep, labelled = kept(config.teacher.keep, classes), len(source_rows) * count
     saved = _in_words(keep, classes, labelled)
-    say(f"teacher labels {len(source_rows):,} samples in {count} view{'s' * (count > 1)}{saved}")
+    said = f"{count} view{'s' * (count > 1)}{_in_amounts(config)}"
+    say(f"teacher labels {len(source_rows):,} samples in {said}{saved}")
     progress, columns = Progress(labelled, say), Arrays()
     for view in range(count):
         portions = label_view(teacher, views, view, source_rows, progress.seen, runner)
         columns |= _columns(f"{view:05d}", portions, len(source_rows), keep)
     return columns
+
+
+def _in_amounts(config: Config) -> str:
+    """The augmentation of the views, by which a space's variants are told apart."""
+    amounts = [f"{name} {shown(amount)}" for name, amount in config.augmentation.amounts.items() if amount]
+    return f" ({', '.join(amounts)})" if amounts else ""
 
 
 def _columns(name: str, portions: Iterator[Tensor], samples: int, keep: int | None) -> Arrays:

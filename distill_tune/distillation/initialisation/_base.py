@@ -126,9 +126,11 @@ def check_family(config: Config) -> None:
     """
     init, ours, theirs = config.student.init, config.student.family, config.teacher.family
     if theirs is None:
+        from distill_tune.teachers import Teacher
+
         raise ConfigError(
             f"student.init: {init!r} must know how the teacher is built, but teacher.family is not set; set it, and "
-            f"its table, to what the teacher is, or choose another init."
+            f"its table, to {Teacher.of(config.teacher).built_as}, or choose another init."
         )
     if ours != theirs:
         raise ConfigError(

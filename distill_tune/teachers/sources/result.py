@@ -32,6 +32,7 @@ class Result(Teacher):
 
     needs: ClassVar[tuple[str, ...]] = ("path",)
     ignores: ClassVar[tuple[str, ...]] = ("trust",)
+    built_as: ClassVar[str] = "those of [student] in run.toml, which is in the folder of the teacher's weights"
     fits_folds: ClassVar[bool] = False
 
     def identity(self, config: TeacherConfig, data_spec: DataSpec) -> str:

@@ -176,7 +176,7 @@ class Connection:
         except Exception as error:  # Ray has no class for it, but raises OSError, TimeoutError, or Exception itself
             if not existing:
                 raise DistillTuneError(
-                    f"Ray cannot be started on this machine ({one_line(error)}); mend that, or set "
+                    f"Ray cannot be started on this machine ({one_line(error)}); {_way_out(error)}, or set "
                     f"{RAY_LOGS}=1 to see its own messages."
                 ) from error
             raise ConfigError(
@@ -187,6 +187,13 @@ class Connection:
     def _tell(self, line: str) -> None:
         self.keeps_logs = True
         self._say(line)
+
+
+def _way_out(error: Exception) -> str:
+    """Ray says of some waits only in words that they have timed out."""
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return "the machine may be busy: try again"
+    return "mend that"
 
 
 def _tell_in_brief(say: Callable[[str], None]) -> Callable[[], None]:

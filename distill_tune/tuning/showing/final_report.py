@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from distill_tune.config.messages import shown
 from distill_tune.config.searching import COSTS
 from distill_tune.export.model_card import openings
 from distill_tune.export.result_folder import REPORT, TENSORBOARD
@@ -49,7 +50,7 @@ def final_report(
     say(winner_in_words(found))
     if found.get("front"):
         say("")
-        console.print(front_table(found["front"]))
+        say_front(console, found["front"])
     say("")
     say(f"student      {folder / BEST}")
     if (folder / REPORT).is_file():  # a full disk leaves no page, and a warning was printed
@@ -103,7 +104,7 @@ def winner_in_words(found: dict[str, Any]) -> str:
     best, config = found["best"], found["best"]["config"]
     family, init, loss, optim = config["student"]["family"], config["student"]["init"], config["loss"], config["optim"]
     begun = "" if init == "default" else f"init {init}, "
-    options = ", ".join(f"{name} {value}" for name, value in config["student"].get(family, {}).items())
+    options = ", ".join(f"{name} {_briefly(value)}" for name, value in config["student"].get(family, {}).items())
     taught = {"T": "temperature", "soft_weight": "soft_weight"}
     further = "".join(f" + {weight:.3g} {name}" for name, weight in loss.get("also", {}).items() if weight)
     said = [f"{short} {_way(loss, key)}" for short, key in taught.items() if key in loss]
@@ -138,7 +139,9 @@ def _training_in_words(optim: Mapping[str, Any], amounts: Mapping[str, Any]) -> 
 
 
 def _briefly(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else shown(value)
 
 
 def _way(loss: dict[str, Any], key: str) -> str:
@@ -146,19 +149,25 @@ def _way(loss: dict[str, Any], key: str) -> str:
     return " to ".join(f"{loss[each]:.3g}" for each in (key, f"{key}_end") if each in loss)
 
 
+def say_front(console: Console, front: Sequence[Mapping[str, Any]]) -> None:
+    """Print the front of a search; its note may be wider than the table, to whose width rich would break a caption."""
+    console.print(front_table(front))
+    if any(row["confirmed"] for row in front):
+        note = "confirmed: mean of the fresh seeds in which they were compared"
+        console.print(note, soft_wrap=True, highlight=False, markup=False)
+
+
 def front_table(front: Sequence[Mapping[str, Any]]) -> Table:
     """The front of a search as in the summary; what was not confirmed has a dash."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("front")
     metrics = [name for name in front[0]["values"] if name not in COSTS]
-    for head in (*front[0]["values"], *(f"{name} again" for name in metrics)):
+    for head in (*front[0]["values"], *(f"{name}, confirmed" for name in metrics)):
         table.add_column(head, justify="right")
     for row in front:
         again = (row["confirmed"] or {"values": {}})["values"]
         numbers = [*row["values"].values(), *(again.get(name) for name in metrics)]
         table.add_row(f"trial {row['trial']:04d}", *("-" if number is None else amount(number) for number in numbers))
-    if any(row["confirmed"] for row in front):
-        table.caption, table.caption_justify = "again: mean of the fresh seeds in which they were compared", "left"
     return table
 
 

@@ -52,7 +52,7 @@ def complete(
         **summary.choice(confirmation, ledger),
         **summary.failures(confirmation),
     }
-    card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation))
+    card = model_card({**found, "trials": summary.trial_counts(ledger)}, _says_input(winner, preparation), data.classes)
     left_out = write_student_folder(folder, winner.config, data, weights, card)
     found["best"]["left_out"] = left_out
     return found

@@ -48,6 +48,14 @@ def test_every_view_holds_what_the_teacher_says_of_it(table_space: Make, ready: 
         )
 
 
+def test_views_of_several_augmentations_are_said_to_be_of_each(table_space: Make, tmp_path: Path) -> None:
+    said = list[str]()
+    space = table_space(augmentation={"noise": {"choice": [0.0, 0.5]}, "swap": 0.1}, teacher={"views": 3})
+    prepare(space, tmp_path, said.append)
+    told = [line.rpartition(" samples in ")[2] for line in said if line.startswith("teacher labels ")]
+    assert told == ["3 views (swap 0.1)", "3 views (noise 0.5, swap 0.1)"]
+
+
 def test_a_teacher_that_is_trained_here_learns_from_other_views_than_it_labels(table_space: Make, ready: Ready) -> None:
     """Each of its generations learns from yet other views."""
     config, preparation = ready(table_space(augmentation={"noise": 0.5}, teacher={"views": 3}))

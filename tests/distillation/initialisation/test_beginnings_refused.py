@@ -130,6 +130,7 @@ def test_a_torch_teacher_whose_family_is_not_told_or_told_wrongly_is_refused(
     inherit = {"init": "inherit"}
     said = refused(run_space(TABLE, teacher={**torch_teacher, "family": None}, student=inherit), tmp_path)
     assert said.startswith("student.init: 'inherit' must know how the teacher is built, but teacher.family is not set;")
+    assert said.endswith("; set it, and its table, to what the teacher is, or choose another init.")
     wrong = {**torch_teacher, "family": "mlp", "mlp": {"widths": [21]}}
     said = refused(run_space(TABLE, teacher=wrong, student=inherit), tmp_path, TeacherError)
     assert said.startswith(

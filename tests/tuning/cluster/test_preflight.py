@@ -184,6 +184,20 @@ def test_a_folder_is_too_deep_from_where_ray_says_so(monkeypatch: pytest.MonkeyP
     assert refusals == [True, True]
 
 
+@pytest.mark.parametrize(
+    "error", [TimeoutError("no answer"), Exception("The current node timed out during startup. See the logs.")]
+)
+def test_a_ray_that_comes_too_late_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def late(**options: Any) -> None:
+        raise error
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("distill_tune.tuning.cluster.own_ray.start_own_ray", late)
+    said = r"^Ray cannot be started on this machine \(.+\); the machine may be busy: try again, or set "
+    with Connection(None, ResourcesConfig()) as connection, pytest.raises(DistillTuneError, match=said):
+        connection.wait()
+
+
 @pytest.mark.parametrize("address", [None, ""])
 def test_a_ray_of_ones_own_that_cannot_be_started_is_no_fault_of_an_address(
     monkeypatch: pytest.MonkeyPatch, address: str | None

@@ -19,6 +19,7 @@ from distill_tune.tuning.reporting.charts._base import (
     FAINT,
     WINNER,
     better_part,
+    cost_axis,
     plain,
     range_axis,
 )
@@ -197,6 +198,54 @@ def test_beside_a_word_at_either_end_there_is_room(result_in: ResultIn) -> None:
     assert all(low + 0.2 * width <= x <= high - 0.2 * width for x in chart.data[0]["x"])
 
 
+def test_the_ends_of_an_interval_are_not_cut_by_the_end_of_the_axis(result_in: ResultIn) -> None:
+    result = result_in("complete")
+    wide = {"word": "INCONCLUSIVE", "difference": 0.0, "low": -0.04, "high": 0.03}
+    chart = differences(replace(result, summary=result.summary | {"verdict": {"no_teacher": wide}}))
+    assert chart is not None
+    low, high = chart.layout["xaxis"]["range"]
+    assert low < -4.0 - 0.03 * (high - low)
+    assert high > 3.0 + 0.03 * (high - low)
+
+
+def test_a_title_keeps_away_from_the_labels_of_its_axis(result_in: ResultIn) -> None:
+    chart = front(result_in("complete"))
+    assert chart is not None
+    assert chart.layout["yaxis"]["title"]["standoff"] >= 10
+
+
+@pytest.mark.parametrize(
+    ("costs", "texts"),
+    [
+        ([90, 731], ["50", "100", "200", "500", "1k"]),
+        ([900, 12_000], ["500", "1k", "2k", "5k", "10k", "20k"]),
+        ([0.031, 0.3], ["0.02", "0.05", "0.1", "0.2", "0.5"]),
+        ([50, 3e6], ["10", "100", "1k", "10k", "100k", "1M", "10M"]),
+    ],
+)
+def test_costs_far_apart_have_a_few_whole_numbers_on_their_axis(costs: list[float], texts: list[str]) -> None:
+    axis = cost_axis("parameters", costs)
+    assert (axis["type"], axis["ticktext"]) == ("log", texts)
+    assert axis["tickvals"][0] < min(costs) < max(costs) < axis["tickvals"][-1]
+
+
+@given(st.floats(1e-6, 1e12), st.floats(5, 1e15))
+def test_an_axis_of_costs_has_at_least_two_ticks_in_view_and_at_most_a_few(low: float, times: float) -> None:
+    axis = cost_axis("parameters", [low, low * times])
+    assert sum(low <= tick <= low * times for tick in axis["tickvals"]) >= 2 or len(axis["tickvals"]) > 5
+    assert len(axis["tickvals"]) == len({*axis["ticktext"]}) <= 11
+
+
+def test_a_single_point_has_no_line_in_the_legend(result_in: ResultIn) -> None:
+    found = of_trials([{}, {}, {}], [0.7, 0.6, 0.5])
+    for trial in found.trials:
+        trial.parameters = 100 + trial.number
+    chart = front(found)
+    assert chart is not None
+    assert [trace["name"] for trace in chart.data if trace["mode"] == "lines"] == []
+    assert any(trace["name"] == "completed" for trace in chart.data)
+
+
 def test_a_student_has_one_colour_in_all_charts_and_no_other_has_it(result_in: ResultIn) -> None:
     result = result_in("complete")
     who, how = accuracies(result), corruptions(result)
@@ -218,7 +267,10 @@ def test_a_word_is_drawn_with_its_interval(result_in: ResultIn) -> None:
     chart = differences(result_in("complete"))
     assert chart is not None
     points = chart.data[0]
-    assert points["text"] == ["BEATS", "INCONCLUSIVE"]
+    words = chart.layout["annotations"]
+    assert [each["text"] for each in words] == ["BEATS", "INCONCLUSIVE"]
+    assert [each["x"] for each in words] == points["x"]
+    assert {each["bgcolor"] for each in words} == {"#fff"}, "or the line of 0 would strike them through"
     assert points["x"][1] - points["error_x"]["arrayminus"][1] == pytest.approx(-0.2)
 
 

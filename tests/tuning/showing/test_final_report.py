@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distill_tune.tuning.showing.final_report import final_report, students_of, verdict_table, winner_in_words
+from distill_tune.tuning.showing.final_report import (
+    final_report,
+    say_front,
+    students_of,
+    verdict_table,
+    winner_in_words,
+)
 
 
 def console(width: int = 80) -> Console:
@@ -123,6 +129,29 @@ def test_the_winner_is_said_to_have_begun_otherwise_where_it_was_told_to() -> No
     assert ", mlp (width 20, depth 2), init inherit, labels (no teacher), learning_rate" in winner_in_words(
         found({"kind": "labels"}, init="inherit")
     )
+
+
+def test_a_value_of_the_winner_is_written_as_in_toml() -> None:
+    told = found({"kind": "labels"})
+    told["best"]["config"]["student"]["mlp"] = {"widths": [16, 8], "skip": True}
+    assert ", mlp (widths [16, 8], skip true), " in winner_in_words(told)
+
+
+def test_what_confirmed_means_is_said_below_the_front_in_a_line_that_is_not_broken() -> None:
+    narrow = console(61)  # the note has a letter more
+    sure = {
+        "trial": 3,
+        "values": {"val/accuracy": 0.9, "parameters": 1200},
+        "confirmed": {"values": {"val/accuracy": 0.8}},
+    }
+    say_front(narrow, [sure, {**sure, "trial": 4, "confirmed": None}])
+    told = lines(narrow)
+    assert told[0].split() == ["front", "val/accuracy", "parameters", "val/accuracy,", "confirmed"]
+    assert told[-1] == "confirmed: mean of the fresh seeds in which they were compared"
+    assert told[-2].split() == ["trial", "0004", "0.9000", "1,200", "-"]
+    alone = console()
+    say_front(alone, [{**sure, "confirmed": None}])
+    assert "mean of" not in "".join(lines(alone))
 
 
 def test_after_an_interrupt_the_command_to_go_on_with_is_one_that_a_shell_takes() -> None:

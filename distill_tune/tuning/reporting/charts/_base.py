@@ -31,6 +31,10 @@ COLOURS = {
 }
 _MANY, _LEFT_OUT, _MARGIN = 10, 0.5, 0.06
 _FAR = 5
+_STANDOFF = 14
+"""Pixels between an axis's title and its labels; without it, plotly.js writes one over the other."""
+_MOST_TICKS = 9
+_UNITS = ((1_000_000, "M"), (1_000, "k"))
 _FEW_DIGITS, _ALL_DIGITS = 3, 18
 """Digits of a range's ticks, as few as tell them apart."""
 _DIGITS = 5
@@ -68,7 +72,7 @@ _LAYOUT = {
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis with its title (plain text) and the page's grid."""
     return {
-        "title": {"text": plain_text(title), "font": {"size": 13}},
+        "title": {"text": plain_text(title), "font": {"size": 13}, "standoff": _STANDOFF},
         "gridcolor": GRID,
         "zerolinecolor": GRID,
         "linecolor": FAINT,
@@ -145,7 +149,28 @@ def dotted_at(place: float, width: float = 2) -> dict[str, Any]:
 
 def cost_axis(title: str, costs: Sequence[float]) -> dict[str, Any]:
     """An axis of costs, logarithmic if they are far apart and none is 0."""
-    return axis(title, type="log" if 0 < _FAR * min(costs) <= max(costs) else "linear")
+    low, high = min(costs), max(costs)
+    if not 0 < _FAR * low <= high:
+        return axis(title, type="linear")
+    ticks = _ticks_between(low / 2, high * 2)
+    return axis(title, type="log", tickvals=ticks, ticktext=[_in_units(tick) for tick in ticks])
+
+
+def _ticks_between(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of each power of ten, or so few of these powers as have room; plotly.js writes `2` beneath `100`."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    found = [tick for tick in ticks if low <= tick <= high]
+    if len(found) <= _MOST_TICKS:
+        return found
+    whole = [float(f"1e{power}") for power in powers]
+    return whole[:: math.ceil(len(whole) / _MOST_TICKS)]
+
+
+def _in_units(number: float) -> str:
+    """A tick's number: 0.05, 200, 5k, 10M."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if number >= size), (1, ""))
+    return f"{number / size:g}{unit}"
 
 
 def better_part(values: Sequence[float], sign: int) -> dict[str, Any]:

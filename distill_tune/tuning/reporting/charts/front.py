@@ -49,7 +49,7 @@ def front(result: Result) -> Chart | None:
         f"What {'latency' if by == LATENCY else 'size'} is worth",
         f"{of} after each trial's last epoch, against {_said(by)}. The line joins the completed trials that none beats "
         f"at the same cost or less; stopped ones had fewer epochs. {LEFT_OUT}",
-        [each for each in (line, *points, star) if each["x"]],
+        [each for each in ([line] if len(best) > 1 else []) + [*points, star] if each["x"]],
         {"xaxis": cost_axis(_said(by), costs), "yaxis": value_axis(of, **shown)},
         height=440,
     )

@@ -23,6 +23,12 @@ _ABOVE, _BELOW = 0.6, 0.7
 """Room above an axis's first row, for a word, and how far before the row after its last one it ends."""
 _BESIDE = 0.35
 """Room for half a word beside its dot, as a fraction of what the intervals span: half of a chart on a narrow page."""
+_AT_ENDS = 0.05
+"""Room beyond the outermost ends, likewise: they are drawn as whiskers, which an axis would cut."""
+_CARD = "#fff"
+"""What is behind a chart (`base.html.jinja`)."""
+_OVER = 16
+"""Pixels from a dot to its word."""
 _OF_WORDS = {"BEATS": BETTER, "DOES NOT BEAT": WORSE}
 
 
@@ -76,17 +82,17 @@ def differences(result: Result) -> Chart | None:
         [_OF_WORDS.get(each["word"], FAINT) for each in found],
         "%{x:+.2f} points",
     )
-    words = {"mode": "markers+text", "text": [each["word"] for each in found], "textposition": "top center"}
     return Chart(
         "Ahead of",
         "Difference of test accuracy, pair by pair in the same seeds and samples, with its 95 % interval. An interval "
         "that contains 0 is INCONCLUSIVE: it does not prove that the two are alike.",
-        [points | words],
+        [points],
         {
             "xaxis": axis(
                 "points of test accuracy", zeroline=True, zerolinecolor=FAINT, zerolinewidth=2, range=_room(found)
             ),
             "yaxis": axis(range=[len(found) - _BELOW, -_ABOVE]),
+            "annotations": [_word(row, 100 * each["difference"], each["word"]) for row, each in enumerate(found)],
             "showlegend": False,
         },
         height=130 + 70 * len(found),
@@ -94,12 +100,19 @@ def differences(result: Result) -> Chart | None:
 
 
 def _room(verdicts: Sequence[Mapping[str, float]]) -> list[float]:
-    """The axis range, in points: all intervals and 0, with room for a word around each difference."""
+    """The axis range, in points: all intervals and 0, with room for their ends and a word around each difference."""
     low, high = min(0.0, *(each["low"] for each in verdicts)), max(0.0, *(each["high"] for each in verdicts))
-    beside = _BESIDE * ((high - low) or 1.0)
+    span = (high - low) or 1.0
+    low, high, beside = low - _AT_ENDS * span, high + _AT_ENDS * span, _BESIDE * span
     ends = [min(low, *(each["difference"] - beside for each in verdicts))]
     ends += [max(high, *(each["difference"] + beside for each in verdicts))]
     return [100 * end for end in ends]
+
+
+def _word(row: int, place: float, word: str) -> dict[str, Any]:
+    """A verdict over its dot; it hides the line of 0, which would strike it through."""
+    where = {"x": place, "y": row, "yshift": _OVER, "showarrow": False}
+    return {**where, "text": word, "bgcolor": _CARD, "borderpad": 0}
 
 
 def _in_seeds(count: int, of_winner: int) -> str:
