@@ -22,6 +22,9 @@ from distill_tune.errors import ConfigError, one_line
 from distill_tune.overriding import check_called_alike, check_facts
 from distill_tune.paths import folders_of_users_code, is_users_code
 
+_FOLDERS_NAMED = 2
+"""The most folders that a message names: the script's or the current one, and the first of PYTHONPATH."""
+
 
 class Options(BaseModel):
     """Base of all registry entries; the fields are the options that a configuration table may set."""
@@ -79,7 +82,7 @@ def _imported(path: str, module_name: str) -> ModuleType:
         return importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's module may raise anything
         if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            where = "".join(f"in {folder} or " for folder in folders_of_users_code())
+            where = "".join(f"in {folder} or " for folder in folders_of_users_code()[:_FOLDERS_NAMED])
             raise ConfigError(
                 f"{path!r}: there is no module {error.name!r} {where}among the installed packages; set PYTHONPATH to "
                 "the folder that has it."
