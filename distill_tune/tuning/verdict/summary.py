@@ -22,6 +22,7 @@ from distill_tune.tuning.state.records import Status, TrialRecord
 from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.clock import Clock, training_share
 from distill_tune.tuning.verdict.confirmation import Confirmation
+from distill_tune.tuning.verdict.front import candidates
 from distill_tune.tuning.verdict.rungs import rung_report
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def selection_bias(winner: Candidate, objective: str, sign: int) -> dict[str, An
 
 def choice(confirmation: Confirmation, ledger: Ledger) -> dict[str, Any]:
     """`looked_best` and `candidates` of the summary: the best of the search, and what the winner was chosen by."""
-    best = ledger.incumbent
+    best = next(iter(candidates(ledger)), None)  # of equals by the first objective, one that none dominates
     return {
         "looked_best": None if best is None else best.number,
         "candidates": [

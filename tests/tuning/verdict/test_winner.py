@@ -163,6 +163,19 @@ def test_the_summary_tells_what_the_winner_was_chosen_by_and_which_trial_looked_
     }, "not the winner's mean in the further seeds, by which it is judged"
 
 
+def test_of_two_equals_by_the_first_objective_the_one_that_looked_best_is_not_dominated() -> None:
+    """The other one is not confirmed, and its lower loss is no objective."""
+    ledger, dominated, free = Ledger("val/accuracy", further=["parameters"]), candidate(3), candidate(7)
+    for each, loss, parameters in ((dominated, 0.2, 400), (free, 0.3, 100)):
+        each.source.values, each.source.parameters = {"optim.learning_rate": loss}, parameters
+        ledger.start(each.source)
+        ledger.report(each.source.trial_id, {"epoch": 1, "val/accuracy": 0.9, "val/loss": loss})
+        ledger.end(each.source, Status.COMPLETED)
+    found = confirm([free], surviving(), "val/accuracy")
+    assert found is not None
+    assert summary.choice(found, ledger)["looked_best"] == 7
+
+
 def curve(*accuracies: float) -> list[Report]:
     return [{"epoch": epoch, "val/accuracy": each, "val/loss": 1 - each} for epoch, each in enumerate(accuracies, 1)]
 
