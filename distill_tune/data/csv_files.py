@@ -26,10 +26,11 @@ file's name: an unpacked file may still be called .csv.gz."""
 _NO_HEADER = "its first line seems to hold values, not names; write a line of names above it"
 
 
-def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataFrame:
+def read_csv(path: str | Path, separator: str = ",", key: str | None = None, **options: Any) -> pd.DataFrame:
     """A CSV file with a header line, as pandas reads it; `options` go to `pandas.read_csv`.
 
-    Empty lines are skipped, except in a file of one column, where they are empty cells.
+    Empty lines are skipped, except in a file of one column, where they are empty cells. `key` is the configuration's
+    key for the separator, which errors name; None if it cannot be set.
 
     Raises:
         DataError: missing, empty, of another kind, not UTF-8, or with lines too long or two columns of one name.
@@ -47,23 +48,22 @@ def read_csv(path: str | Path, separator: str = ",", **options: Any) -> pd.DataF
         raise DataError(f"{path}: is no UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise DataError(
-            f"{path}: is no table with separator {separator!r}{_way_out(path, separator, error)}"
+            f"{path}: is no table with separator {separator!r}{_way_out(path, separator, error, key)}"
         ) from error
 
 
-def _way_out(path: Path, separator: str, error: Exception) -> str:
+def _way_out(path: Path, separator: str, error: Exception, key: str | None) -> str:
     """Why lines do not fit the header: most often it has another of the usual separators."""
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
     other = max(SEPARATORS, key=header.count)
     if separator not in header and other in header:
         name = json.dumps(other)  # as TOML writes a tab
-        return (
-            f", for its first line has {name}; set data.csv.separator = {name}, or write the file with {separator!r}."
-        )
+        cure = "" if key is None else f"set {key} = {name}, or "
+        return f", for its first line has {name}; {cure}write the file with {separator!r}."
     said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
     said = "a line is longer than the first" if said.startswith("Length of header") else said
-    return f" ({said}); mend that line, or name another separator."
+    return f" ({said}); mend that line{'' if key is None else ', or name another separator'}."
 
 
 def with_words(

@@ -190,6 +190,22 @@ def test_a_csv_needs_only_the_columns_that_the_student_uses(tmp_path: Path) -> N
         read_inputs(path, encoder.to_dict(), (1,))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("size;same\n1,0;1\n", "no table with separator ',', for its first line has \";\"; write the file with ','."),
+        ("size,same\n1,1\n1,1,1\n", "; mend that line."),
+    ],
+    ids=["another separator", "a line too long"],
+)
+def test_rows_to_predict_are_refused_without_a_key_that_only_training_has(tmp_path: Path, text: str, said: str) -> None:
+    encoder, path = TableEncoder.fit(pd.DataFrame({"size": [1.0, 2.0, 4.0], "same": [1, 2, 1]})), tmp_path / "new.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=re.escape(said)) as caught:
+        read_inputs(path, encoder.to_dict(), (2,), separator=",")
+    assert "separator = " not in str(caught.value)
+
+
 def test_a_frame_with_two_columns_of_one_name_is_refused(people: tuple[pd.DataFrame, Dataset]) -> None:
     frame, dataset = people
     twice = pd.concat([frame, frame[["age"]]], axis=1)

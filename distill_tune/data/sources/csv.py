@@ -15,6 +15,8 @@ from distill_tune.registry import DATA_SOURCES
 if TYPE_CHECKING:
     import pandas as pd
 
+_KEY = "data.csv.separator"
+
 
 def _can_separate(text: str) -> str:
     text = "\t" if text == r"\t" else text
@@ -37,7 +39,7 @@ class Csv(TableFile):
 
     def notes(self, path: Path) -> tuple[str, ...]:
         """A note if the header looks like a row of values."""
-        names = [str(name) for name in read_csv(path, self.separator, nrows=0).columns]
+        names = [str(name) for name in read_csv(path, self.separator, _KEY, nrows=0).columns]
         values = {name: value for name in names if (value := number_in(name)) is not None}
         ascend = len(values) > 2 and all(one < other for one, other in pairwise(values.values()))
         if len(values) <= len(names) / 2 or ascend:  # such as pixels, or wavelengths
@@ -48,7 +50,7 @@ class Csv(TableFile):
         """The whole file; in the label column and in categories, only an empty cell is a gap."""
         from distill_tune.data.columns import is_category
 
-        frame = read_csv(path, self.separator)
+        frame = read_csv(path, self.separator, _KEY)
         label = self.label or str(frame.columns[-1])
         texts = [name for name in frame.columns if name != label and is_category(frame[name])]
         return with_words(frame, path, self.separator, [*texts, label], as_text=texts)
