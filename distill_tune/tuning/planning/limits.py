@@ -119,7 +119,15 @@ def _over(limit: float, value: float) -> str:
     """A value above a limit: a time to three digits, or as many as tell it from the limit."""
     if isinstance(value, int):
         return _shown(value)
-    return next(told for digits in (3, 6, 17) if float(told := f"{value:.{digits}g}") > limit) + " ms"
+    told = (_rounded(value, digits) for digits in (3, 6, 17))
+    return next(each for each in told if float(each.replace(",", "")) > limit) + " ms"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """A time to so many digits, in full from a second on, which `g` would write with an exponent."""
+    if value < 999.5:
+        return f"{value:.{digits}g}"
+    return f"{value:,.{max(0, digits - len(str(int(value))))}f}"
 
 
 def _worst(*used: tuple[str, float, float | None]) -> Excess:

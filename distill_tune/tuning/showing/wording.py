@@ -60,8 +60,11 @@ def latencies(summary: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency in five characters, which suffice to tell students apart; a dash if it was not measured."""
-    return "-" if value is None else f"{value:.{3 if value < 10 else 1}f}"
+    """A latency in at most five characters up to 10 s, which suffice to tell students apart; a dash if not measured."""
+    if value is None:
+        return "-"
+    decimals = 3 if value < 9.9995 else 1 if value < 999.95 else 0  # what is rounded up has a digit more
+    return f"{value:,.{decimals}f}"
 
 
 def counted(number: int, what: str) -> str:

@@ -203,6 +203,26 @@ def test_a_student_that_is_too_slow_is_told_of_in_milliseconds_and_few_digits(
     assert limits.excess(space.at(record.values)).why == f"over max_latency_ms 0.3 ({told})"
 
 
+@pytest.mark.parametrize(
+    ("limit_ms", "took_ms", "told"),
+    [
+        (0.3, 999.4, "999 ms"),
+        (0.3, 999.7, "1,000 ms"),
+        (0.3, 1234.0, "1,234 ms"),
+        (1234.0, 1234.4, "1,234.40 ms"),
+        (0.3, 61_234.5, "61,234 ms"),
+    ],
+)
+def test_a_student_that_takes_a_second_or_more_is_told_of_without_an_exponent(
+    preparation: Any, limit_ms: float, took_ms: float, told: str
+) -> None:
+    space = space_with(limits={"max_latency_ms": limit_ms})
+    limits = Limits(space.config.limits, preparation.dataset)
+    record = TrialRecord(0, "0000", {"student.mlp.widths": [8]}, latency_ms=took_ms)
+    limits.know_latencies(space, [record])
+    assert limits.excess(space.at(record.values)).why.endswith(f" ({told})")
+
+
 def test_the_smallest_student_of_the_space_decides_whether_limits_can_be_met(preparation: Any) -> None:
     space = space_with()
     for most, refused in ((108, False), (107, True)):

@@ -4,7 +4,7 @@ import pytest
 from watched_trials import console, said
 
 from distill_tune.tuning.showing.display import Reporter
-from distill_tune.tuning.showing.wording import counted, duration, rate, settings, short_names
+from distill_tune.tuning.showing.wording import counted, duration, milliseconds, rate, settings, short_names
 
 
 def test_a_heading_says_what_begins() -> None:
@@ -51,3 +51,20 @@ def test_a_duration_is_said_in_the_unit_that_suits_it(seconds: float, words: str
 )
 def test_a_rate_is_said_to_three_digits(per_hour: float, words: str) -> None:
     assert rate(per_hour) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "-"),
+        (0.02949, "0.029"),
+        (9.9994, "9.999"),
+        (9.9996, "10.0"),
+        (999.94, "999.9"),
+        (999.96, "1,000"),
+        (1000, "1,000"),
+        (9999.4, "9,999"),
+    ],
+)
+def test_a_latency_takes_no_more_than_five_characters(value: float | None, words: str) -> None:
+    assert milliseconds(value) == words
