@@ -11,7 +11,8 @@ from math import prod
 from typing import Any
 
 from distill_tune.config.messages import listed, shown
-from distill_tune.export.verdict_words import baseline_in_words, caveat_sentences, evidence_sentences, verdict_sentences
+from distill_tune.export.caveats import caveat_sentences
+from distill_tune.export.verdict_words import baseline_in_words, evidence_sentences, verdict_sentences
 from distill_tune.students._folder import is_dark
 
 _LISTED = 20

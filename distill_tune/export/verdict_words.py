@@ -20,9 +20,6 @@ _BESIDE_TERMS = {
 }
 """What `best.from_teacher` may have besides the terms of a loss."""
 
-_FEW_SEEDS = 3
-"""Up to this many seeds, an interval over them says little: with two, it is 12.7 standard errors to each side."""
-
 _FLATTERED = (
     "It is judged by the seeds that chose it, which flatters it: too few of its trainings in further seeds finished."
 )
@@ -62,33 +59,6 @@ def _over_fewer(found: dict[str, Any], summary: dict[str, Any]) -> str:
     of_winner = summary["best"]["test"]["accuracy"]["seeds"]
     shared = found.get("seeds", of_winner)
     return "" if shared == of_winner else f", over the {shared} seeds in which both finished"
-
-
-def caveat_sentences(summary: dict[str, Any]) -> list[str]:
-    """What makes the verdicts say little, to be read together with them: few seeds, or a teacher that knows nothing."""
-    return [*_few_seeds_sentences(summary), *_useless_teacher_sentences(summary)]
-
-
-def _few_seeds_sentences(summary: dict[str, Any]) -> list[str]:
-    of_winner = summary["best"]["test"]["accuracy"]["seeds"]
-    seeds = min((found.get("seeds", of_winner) for found in summary["verdict"].values()), default=of_winner)
-    if seeds > _FEW_SEEDS:
-        return []
-    return [f"Only {seeds} seeds: intervals over so few say little; raise confirm.seeds."]
-
-
-def _useless_teacher_sentences(summary: dict[str, Any]) -> list[str]:
-    """One sentence per teacher of the winner's mix that has no merit; older summaries do not record `validation`."""
-    teacher = summary["teacher"]
-    members = {f" {name}": each for name, each in teacher.get("members", {}).items() if each.get("weight", 1.0)}
-    found = {name: each["validation"] for name, each in {"": teacher, **members}.items() if "validation" in each}
-    return [
-        f"The teacher{name} was no better on validation ({of['accuracy']:.2%}) than always the commonest class "
-        f"({of['commonest_class']:.2%}): its weights, its inputs, or the order of its classes or rows may be wrong, "
-        "and a lead over distillation from it says little."
-        for name, of in found.items()
-        if of["accuracy"] <= of["commonest_class"]
-    ]
 
 
 def evidence_sentences(summary: dict[str, Any]) -> list[str]:
@@ -180,16 +150,30 @@ def choice_sentences(summary: dict[str, Any]) -> list[str]:
         return []
     chosen, other = found[best["trial"]], found.get(looked)
     objective = best["config"]["search"]["objectives"][0]
-    if other is None:
-        had = "finished in too few of them"
-    elif other["seeds"] < chosen["seeds"]:
-        had = f"finished in only {other['seeds']} of them"
-    else:
-        had = f"had {other['mean']:.4f}"
+    mean, others = f"{chosen['mean']:.4f}", "finished in too few of them"
+    if other is not None and _decided_by_seeds(other, chosen, summary):
+        others = f"finished in only {other['seeds']} of them"
+    elif other is not None:
+        mean, others = _means_told_apart(chosen["mean"], other["mean"])
     return [
-        f"Trial {best['trial']:04d} was chosen by its mean {objective} in {chosen['seeds']} fresh seeds, "
-        f"{chosen['mean']:.4f}; trial {looked:04d}, which looked best in the search, {had}."
+        f"Trial {best['trial']:04d} was chosen by its mean {objective} in {chosen['seeds']} fresh seeds, {mean}; trial "
+        f"{looked:04d}, which looked best in the search, {others}."
     ]
+
+
+def _decided_by_seeds(other: Mapping[str, Any], chosen: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Whether the other candidate ranked behind for its failures, as `tuning.verdict.confirmation` decides."""
+    if len(summary["best"]["config"]["search"]["objectives"]) == 1:
+        return bool(other["seeds"] < chosen["seeds"])
+    seeds = other["seeds"] + summary.get("failed_seeds", {}).get(f"trial-{other['trial']:04d}", 0)
+    return bool(2 * other["seeds"] <= seeds < 2 * chosen["seeds"])
+
+
+def _means_told_apart(chosen: float, other: float) -> tuple[str, str]:
+    """Both means in as many decimals as tell them apart; candidates with equal ones are ranked by val/loss."""
+    told = ((f"{chosen:.{decimals}f}", f"{other:.{decimals}f}") for decimals in (4, 6, 9, 17))
+    mean, others = next((each for each in told if each[0] != each[1]), (f"{chosen:.4f}",) * 2)
+    return mean, f"had {'the same and a higher mean val/loss' if chosen == other else others}"
 
 
 def curse_sentence(summary: dict[str, Any]) -> str:

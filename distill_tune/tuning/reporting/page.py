@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from distill_tune.export.caveats import caveat_sentences
 from distill_tune.export.result_folder import REPORT, SEARCH_TOML, SUMMARY, write_text
 from distill_tune.export.student_folder import BEST
-from distill_tune.export.verdict_words import caveat_sentences, evidence_sentences, verdict_sentences
+from distill_tune.export.verdict_words import evidence_sentences, verdict_sentences
 from distill_tune.tuning.reporting import tables
 from distill_tune.tuning.reporting.charts._base import Chart
 from distill_tune.tuning.reporting.charts.corruptions import corruptions

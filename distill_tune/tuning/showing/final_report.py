@@ -14,11 +14,11 @@ from rich.table import Table
 
 from distill_tune.config.messages import shown
 from distill_tune.config.searching import COSTS
+from distill_tune.export.caveats import caveat_sentences
 from distill_tune.export.model_card import openings
 from distill_tune.export.result_folder import REPORT, TENSORBOARD
 from distill_tune.export.student_folder import BEST
 from distill_tune.export.verdict_words import (
-    caveat_sentences,
     choice_sentences,
     curse_sentence,
     p_value_sentences,
@@ -46,7 +46,7 @@ def final_report(
         return
     _say_verdict(say, found)
     say("")
-    console.print(verdict_table(students_of(found)))
+    console.print(verdict_table(verdict_rows(found)))
     say(winner_in_words(found))
     if found.get("front"):
         say("")
@@ -87,7 +87,7 @@ def _say_verdict(say: Callable[[str], None], found: dict[str, Any]) -> None:
         say(f"The test split has been opened {openings(found)}.")
 
 
-def students_of(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def verdict_rows(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The best student, baselines and teacher, as `verdict_table` takes them."""
     best = {**found["best"]["test"], "parameters": found["best"]["parameters"]}
     of_best = best["parameters"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from distill_tune.distillation.preparation.users_keys import table_of
+from distill_tune.export.caveats import suspects
 from distill_tune.export.student_folder import BEST
 from distill_tune.export.verdict_words import had_from_teacher, kept_in_words
 from distill_tune.tuning.state.ledger import Ledger
@@ -99,7 +99,7 @@ def weak_teacher_in_words(summary: dict[str, Any]) -> list[str]:
     way_out = (
         f"train it longer ({table_of(trained_here)}.train.epochs, and passes where rows are few), or find a better one"
         if trained_here is not None
-        else f"find a better one, or check the order of its classes and {_suspects(heard.values())}"
+        else f"find a better one, or check the order of its classes and {suspects(heard.values())}"
     )
     return [
         f"warning: the teacher has {teacher:.2%} on test, and the student without it {theirs['mean']:.2%}; {way_out}"
@@ -114,13 +114,6 @@ def kept_in_part_in_words(summary: dict[str, Any]) -> list[str]:
     """A warning if default distillation has learned from truncated logits, which flatters the winner."""
     told = kept_in_words(summary)
     return [f"warning: default_distillation {told}"] if told else []
-
-
-def _suspects(teachers: Iterable[dict[str, Any]]) -> str:
-    """What may be wrong with teachers supplied by the user; for a table of logits only the order of its rows can be."""
-    kinds = {teacher.get("multiply_adds") == 0 for teacher in teachers}
-    told = {False: "what it is given", True: "the order of its rows (it must be the data's)"}
-    return ", or ".join(told[kind] for kind in sorted(kinds))
 
 
 def not_finite_in_words(summary: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from distill_tune.tuning.showing.final_report import (
     final_report,
     say_front,
-    students_of,
+    verdict_rows,
     verdict_table,
     winner_in_words,
 )
@@ -64,14 +64,14 @@ def test_with_a_latency_limit_the_table_has_each_students_latency_and_still_fits
         "baselines": {"default_distillation": {"test": test}, "searched_no_teacher": own},
         "teacher": {"test": {"accuracy": 0.972}, "parameters": 11_234_567},
     }
-    narrow.print(verdict_table(students_of(summary)))
+    narrow.print(verdict_table(verdict_rows(summary)))
     head, best, default, searched, teacher = (line.split() for line in lines(narrow))
     assert head == ["student", "test", "accuracy", "NLL", "ms", "agreement", "parameters"]
     assert best[-4:] == default[-4:] == ["0.120", "0.219", "97.0%", "1,655"]
     assert searched[-4:] == ["0.120", "12.3", "97.0%", "90"]
     assert teacher == ["teacher", "97.20%", "-", "-", "-", "11,234,567"]
     del config["limits"]
-    assert all("latency_ms" not in row for row in students_of(summary).values())
+    assert all("latency_ms" not in row for row in verdict_rows(summary).values())
 
 
 def found(loss: dict[str, Any], init: str = "default") -> dict[str, Any]:
