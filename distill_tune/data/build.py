@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from distill_tune.arrays import Arrays
 from distill_tune.data.class_notes import said_of_classes
+from distill_tune.data.column_notes import said_of_columns
 from distill_tune.data.columns import check_table
 from distill_tune.data.dataset import UNLABELLED
 from distill_tune.data.encoder import TableEncoder
@@ -122,7 +123,7 @@ def _of_table(raw: RawTable, rows: Rows) -> _Inputs:
             f"{raw.where}: every input column is constant; there is nothing to learn from, add one that varies."
         )
     features: Arrays = {name: encoder.transform(raw.frame.iloc[index]) for name, index in _named(rows).items()}
-    return _Inputs(features, encoder=encoder.to_dict(), notes=tuple(encoder.notes(raw.frame)))
+    return _Inputs(features, encoder=encoder.to_dict(), notes=tuple(said_of_columns(encoder, raw.frame)))
 
 
 def _of_images(raw: RawImages, rows: Rows) -> _Inputs:

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from distill_tune.config.numbers import LARGEST
-from distill_tune.data.columns import almost_numbers, as_numbers, column_kind
+from distill_tune.data.columns import as_numbers, column_kind
 from distill_tune.errors import DataError
 from distill_tune.registry import did_you_mean
 
@@ -23,10 +22,6 @@ Features = npt.NDArray[np.float32]
 FARTHEST = 1e6
 """Limit in standard deviations from the mean, to which new rows are clipped lest float32 overflow. Of n training rows
 none is farther out than the square root of n."""
-WORDS_FOR_GAPS = ("NA", "N/A", "n/a", "<NA>", "NULL", "null", "None", "NaN", "nan")
-"""Words that may name a category, but that `pandas.read_csv` takes for gaps by default."""
-_MOST_SAID = 5
-"""Columns that are named in notes of one kind."""
 
 
 @dataclass(frozen=True)
@@ -95,37 +90,9 @@ class TableEncoder:
         blocks = [
             np.where(gaps, 0.0, self._standardised(values)),
             gaps[:, [number.missing for number in self.numbers]],
-            *(_one_hot(_as_known(frame[name], known), known) for name, known in self.categories.items()),
+            *(_one_hot(as_known(frame[name], known), known) for name, known in self.categories.items()),
         ]
         return np.ascontiguousarray(np.concatenate(blocks, axis=1), dtype=np.float32)
-
-    def unfamiliar(self, frame: pd.DataFrame) -> list[str]:
-        """What new rows have that training had not, one line per column; `transform` accepts it silently."""
-        said = []
-        for name, known in self.categories.items():
-            familiar = set(known)
-            new = [value for value in _as_known(frame[name], known) if value not in familiar]
-            texts = [text for text in new if text is not None]
-            if texts:
-                rows = "1 row has" if len(texts) == 1 else f"{len(texts):,} rows have"
-                said.append(f"{rows} a {name!r} that training had not ({texts[0]!r}); it counts as none")
-            said += _lacking(name, len(new) - len(texts), "none of its categories")
-        gaps = frame[[number.name for number in self.numbers if not number.missing]].isna().sum()
-        return said + [line for name, count in gaps.items() for line in _lacking(str(name), count, "its mean")]
-
-    def words_for_gaps(self, frame: pd.DataFrame) -> list[str]:
-        """Of a frame that pandas may have read: gaps in columns with a category whose name pandas takes for a gap."""
-        words = {
-            name: next((text for text in known if text in WORDS_FOR_GAPS), None)
-            for name, known in self.categories.items()
-        }
-        gaps = {name: frame[name].isna().sum() for name, word in words.items() if word is not None}
-        return [
-            f"{'1 gap' if count == 1 else f'{count:,} gaps'} in {name!r}, of which {words[name]!r} is a category: if "
-            "pandas.read_csv made gaps of that word, read with keep_default_na=False, na_values=['']"
-            for name, count in gaps.items()
-            if count
-        ]
 
     def _standardised(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         mean = np.array([number.mean for number in self.numbers], dtype=np.float64)
@@ -150,52 +117,6 @@ class TableEncoder:
             categories={name: tuple(known) for name, known in document["categories"].items()},
         )
 
-    def _gaps_in_words(self) -> dict[str, str]:
-        """What is done with gaps in each column that is used, in the order of the columns."""
-        numbers = {number.name: f"filled with the training mean {number.mean:.6g}" for number in self.numbers}
-        texts = {name: _text_gaps_in_words(known) for name, known in self.categories.items()}
-        return {name: told for name in self.columns if (told := numbers.get(name) or texts.get(name))}
-
-    def notes(self, frame: pd.DataFrame) -> list[str]:
-        """What users must be told about how the columns of `frame` (all splits) became features."""
-        gaps, became = frame.isna().sum(), self._gaps_in_words()
-        said = [f"{gaps[name]:,} missing values in {name!r} {became[name]}" for name in became if gaps[name]]
-        said += [
-            f"column {number.name!r} has another value in every row; if it is the row's number, leave it out"
-            for number in self.numbers
-            if pd.api.types.is_integer_dtype(frame[number.name]) and frame[number.name].is_unique and len(frame) > 20
-        ]
-        said += [
-            f"column {name!r} has integers beyond 2^53, of which several become one number; if they are names, put a "
-            "letter in front"
-            for name in self.columns
-            if _are_merged(frame[name])
-        ]
-        odd = [
-            f"column {name!r} counts as {len(known)} categories, and has {almost.what}; if numbers are meant, "
-            f"{almost.way_out}"
-            for name, known in self.categories.items()
-            if (almost := almost_numbers(frame[name]))
-        ]
-        constant = [f"column {name!r} dropped: constant in the training split" for name in self.dropped]
-        return [
-            *_shortened(said, "columns with missing values"),
-            *_shortened(odd, "columns of text that may be numbers"),
-            *_shortened(constant, "columns dropped"),
-        ]
-
-
-def _lacking(name: str, count: int, meaning: str) -> list[str]:
-    rows = "1 row lacks" if count == 1 else f"{count:,} rows lack"
-    return [f"{rows} {name!r}, which was never missing in training; it counts as {meaning}"] if count else []
-
-
-def _text_gaps_in_words(known: Sequence[str | None]) -> str:
-    is_known = None in known
-    return (
-        "made a category of their own" if is_known else "count as none of its categories, as training has no gap there"
-    )
-
 
 def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
     values = as_numbers(frame, names)
@@ -210,19 +131,12 @@ def _fit_numbers(frame: pd.DataFrame, names: list[str]) -> tuple[Number, ...]:
     return tuple(Number(names[i], float(mean[i]), float(std[i]), bool(some[i])) for i in np.flatnonzero(keep))
 
 
-def _are_merged(column: pd.Series) -> bool:
-    """Whether different integers become equal as float64."""
-    known = column.dropna() if pd.api.types.is_integer_dtype(column) else column[:0]
-    is_large = len(known) > 0 and max(-int(known.min()), int(known.max())) > LARGEST
-    return is_large and bool(known.astype("float64").nunique() < known.nunique())
-
-
 def _as_texts(column: pd.Series) -> list[str | None]:
     gaps = column.isna().to_numpy()
     return [None if gap else str(value) for value, gap in zip(column.astype("object"), gaps, strict=True)]
 
 
-def _as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None]:
+def as_known(column: pd.Series, known: Sequence[str | None]) -> list[str | None]:
     """Values as training knows them: booleans, and numbers that are not text, become the known text they mean.
 
     The same column may be read as text from one file, and as booleans or numbers from another or in a data frame,
@@ -261,8 +175,3 @@ def _one_hot(values: list[str | None], known: Sequence[str | None]) -> npt.NDArr
     place = {value: i for i, value in enumerate(known)}
     codes = np.array([place.get(value, -1) for value in values], dtype=np.int64)
     return np.equal(codes[:, None], np.arange(len(known)))
-
-
-def _shortened(said: list[str], what: str) -> list[str]:
-    left_out = len(said) - _MOST_SAID
-    return said if left_out <= 0 else [*said[:_MOST_SAID], f"and {left_out:,} more {what}"]

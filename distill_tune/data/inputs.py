@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from distill_tune.data.column_notes import unfamiliar, words_for_gaps
 from distill_tune.data.csv_files import SEPARATORS, read_csv, with_words
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_npy, read_npz
@@ -114,8 +115,8 @@ def _features(
         raise DataError("has no rows; it needs some to predict.")
     features = encoder.transform(frame)
     for line in [
-        *encoder.unfamiliar(frame),
-        *(encoder.words_for_gaps(frame) if isinstance(rows, pd.DataFrame) else []),
+        *unfamiliar(encoder, frame),
+        *(words_for_gaps(encoder, frame) if isinstance(rows, pd.DataFrame) else []),
     ]:
         warn(line)
     return features

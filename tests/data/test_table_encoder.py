@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from distill_tune.data.column_notes import WORDS_FOR_GAPS, said_of_columns, unfamiliar
 from distill_tune.data.columns import check_table
-from distill_tune.data.encoder import WORDS_FOR_GAPS, TableEncoder
+from distill_tune.data.encoder import TableEncoder
 from distill_tune.errors import DataError
 
 COLUMN = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(-1e6, 1e6) | st.just(np.nan))
@@ -71,7 +72,7 @@ def test_new_rows_far_outside_stay_finite() -> None:
 
 def test_gaps_constants_and_categories_are_said() -> None:
     frame = pd.DataFrame({"age": [30.0, 40.0, None, None], "same": [1, 1, 1, 1], "city": ["x", None, "y", "x"]})
-    assert TableEncoder.fit(frame).notes(frame) == [
+    assert said_of_columns(TableEncoder.fit(frame), frame) == [
         "2 missing values in 'age' filled with the training mean 35",
         "1 missing values in 'city' made a category of their own",
         "column 'same' dropped: constant in the training split",
@@ -83,7 +84,7 @@ def test_a_text_gap_that_training_has_not_is_no_category_of_its_own() -> None:
     encoder = TableEncoder.fit(frame[:2])
     assert not encoder.transform(frame[2:]).any()
     said = "count as none of its categories, as training has no gap there"
-    assert encoder.notes(frame) == [f"1 missing values in 'city' {said}"]
+    assert said_of_columns(encoder, frame) == [f"1 missing values in 'city' {said}"]
 
 
 @pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
@@ -91,7 +92,9 @@ def test_integers_that_become_one_number_are_said(dtype: str) -> None:
     codes = pd.Series([2**60, 2**60 + 1, 2**61] * 10, dtype=dtype)
     said = "has integers beyond 2^53, of which several become one number; if they are names, put a letter in front"
     frame = pd.DataFrame({"code": codes, "time": codes // 4 * 4, "size": range(30)})
-    assert [note for note in TableEncoder.fit(frame).notes(frame) if "2^53" in note] == [f"column 'code' {said}"]
+    assert [note for note in said_of_columns(TableEncoder.fit(frame), frame) if "2^53" in note] == [
+        f"column 'code' {said}"
+    ]
 
 
 def test_features_are_named_in_their_order() -> None:
@@ -128,12 +131,12 @@ def test_what_is_no_text_counts_as_the_category_that_it_means(
     encoder = TableEncoder.fit(pd.DataFrame({"x": pd.Series(trained, dtype="object")}))
     rows, meant = (pd.DataFrame({"x": pd.Series(values, dtype="object")}) for values in (new, expected))
     np.testing.assert_array_equal(encoder.transform(rows), encoder.transform(meant))
-    assert len(encoder.unfamiliar(rows)) == (not set(expected) <= set(trained))
+    assert len(unfamiliar(encoder, rows)) == (not set(expected) <= set(trained))
 
 
 def test_gaps_and_unknown_texts_of_a_category_are_told_of_apart() -> None:
     encoder = TableEncoder.fit(pd.DataFrame({"city": ["Rome", "Oslo"] * 9}))
-    assert encoder.unfamiliar(pd.DataFrame({"city": [None, "Tokyo", None, "Oslo", None]})) == [
+    assert unfamiliar(encoder, pd.DataFrame({"city": [None, "Tokyo", None, "Oslo", None]})) == [
         "1 row has a 'city' that training had not ('Tokyo'); it counts as none",
         "3 rows lack 'city', which was never missing in training; it counts as none of its categories",
     ]

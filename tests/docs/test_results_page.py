@@ -27,7 +27,7 @@ from distill_tune.tuning.schedulers import Rung
 from distill_tune.tuning.showing.tensorboard import CHARTS, TensorBoardWatcher
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import Report, Status, TrialRecord
-from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict import summary, teacher_summary
 from distill_tune.tuning.verdict.candidate import DEFAULT_DISTILLATION, Candidate, baselines_of
 from distill_tune.tuning.verdict.clock import Clock
 from distill_tune.tuning.verdict.confirmation import Confirmation
@@ -106,7 +106,7 @@ def fields_of_a_member() -> set[str]:
     members = {"NAME": LoadedTeacher(parameters=1)}
     teacher = LoadedTeacher(1, members=members, mix=Mix({"NAME": 1.0}, "logits"))
     examined = Examination({}, 0.5, {"NAME": 0.5})
-    told = set(flat({"teacher": summary.teacher_of(teacher, examined, (8,))}))
+    told = set(flat({"teacher": teacher_summary.teacher_of(teacher, examined, (8,))}))
     return {name for name in told if ".members." in name} - {"teacher.members.NAME.multiply_adds"}
 
 

@@ -18,7 +18,7 @@ from distill_tune.teachers.mixing import Mix
 from distill_tune.tuning.state.records import TrialRecord
 from distill_tune.tuning.verdict.candidate import Candidate, baselines_of
 from distill_tune.tuning.verdict.examination import examine
-from distill_tune.tuning.verdict.summary import teacher_of
+from distill_tune.tuning.verdict.teacher_summary import teacher_of
 
 SEARCHED = {
     "use": {"choice": ["big", "small", ["big", "small"]]},

@@ -17,7 +17,7 @@ from distill_tune.teachers import Teacher
 from distill_tune.tuning.planning.limits import Limits
 from distill_tune.tuning.state.ledger import Ledger
 from distill_tune.tuning.state.records import merit_of
-from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict import summary, teacher_summary
 from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.confirmation import Confirmation
 from distill_tune.tuning.verdict.examination import examine, load_student
@@ -43,8 +43,8 @@ def complete(
         **head,
         "status": "complete",
         "best": summary.best_of(winner, seed, examination, _cost(winner, weights, limits, preparation)),
-        "teacher": summary.teacher_of(teacher, examination, data.input_shape, preparation.on_validation)
-        | {"kept_logits": summary.kept_logits(winner.config, len(data.classes))},
+        "teacher": teacher_summary.teacher_of(teacher, examination, data.input_shape, preparation.on_validation)
+        | {"kept_logits": teacher_summary.kept_logits(winner.config, len(data.classes))},
         "baselines": {b.name: summary.baseline_of(b, winner, examination, ledger) for b in baselines},
         "verdict": verdicts_of(winner, [b.name for b in baselines], examination),
         **summary.selection_bias(winner, ledger.objective, ledger.sign),

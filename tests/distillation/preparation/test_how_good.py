@@ -15,7 +15,7 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.preparation.how_good import HowGood
 from distill_tune.distillation.preparation.prepare import Preparation, prepare
 from distill_tune.tuning.verdict.examination import examine
-from distill_tune.tuning.verdict.summary import teacher_of
+from distill_tune.tuning.verdict.teacher_summary import teacher_of
 
 
 def of_images() -> nn.Module:

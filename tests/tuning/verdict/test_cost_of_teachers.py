@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from distill_tune.teachers import LoadedTeacher
 from distill_tune.teachers.mixing import Mix
-from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict import teacher_summary
 
 SMALL = LoadedTeacher(parameters=36, module=nn.Linear(8, 4))
 LARGE = LoadedTeacher(parameters=9 * 16 + 17 * 4, module=nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)))
@@ -30,7 +30,7 @@ OUTSIDE = LoadedTeacher(parameters=32, module=Elsewhere())
 def told(teacher: LoadedTeacher) -> dict[str, Any]:
     accuracies = dict.fromkeys(teacher.members, 0.5)
     examination = SimpleNamespace(teacher_accuracy=0.5, member_accuracies=accuracies)
-    return summary.teacher_of(teacher, cast("Any", examination), (8,))
+    return teacher_summary.teacher_of(teacher, cast("Any", examination), (8,))
 
 
 @pytest.mark.parametrize(("teacher", "expected"), [(SMALL, 32), (LARGE, 192), (LOGITS, 0), (OUTSIDE, None)])

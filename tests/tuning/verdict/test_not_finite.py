@@ -19,7 +19,7 @@ from distill_tune.evaluation import metrics
 from distill_tune.evaluation.predicting import predict_logits
 from distill_tune.students import Student, student_on
 from distill_tune.tuning.state.records import TrialRecord
-from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict import summary, teacher_summary
 from distill_tune.tuning.verdict.candidate import Candidate
 from distill_tune.tuning.verdict.examination import examine
 from distill_tune.tuning.verdict.remarks import not_finite_in_words
@@ -102,7 +102,7 @@ def test_a_teacher_with_a_logit_that_is_not_finite_is_left_out_of_the_figures(
     found = examine([candidate("trial-0007", student)], teacher, preparation.dataset)
     test = summary.test_of(found.by_candidate["trial-0007"])
     assert found.teacher_accuracy is test["agreement"] is test["kl_to_teacher"] is None
-    json.dumps([test, summary.teacher_of(teacher, found, (8,))], allow_nan=False)
+    json.dumps([test, teacher_summary.teacher_of(teacher, found, (8,))], allow_nan=False)
     told = {"best": {"test": test}, "baselines": {}, "teacher": {"test": {"accuracy": found.teacher_accuracy}}}
     (line,) = not_finite_in_words(told)
     assert line.startswith("warning: the teacher has a logit that is not finite for a test sample; ")

@@ -6,7 +6,7 @@ import pytest
 from small import TABLES
 
 from distill_tune.config import Config, Space
-from distill_tune.tuning.verdict import summary
+from distill_tune.tuning.verdict import summary, teacher_summary
 
 
 def config(**sections: Any) -> Config:
@@ -49,4 +49,4 @@ def test_what_the_winner_has_from_its_teacher(sections: dict[str, Any], has: lis
 )
 def test_how_many_logits_students_learn_from(teacher: dict[str, Any], classes: int, kept: int | None) -> None:
     of_teacher = config(teacher={**TABLES["teacher"], **teacher})
-    assert summary.kept_logits(of_teacher, classes) == kept
+    assert teacher_summary.kept_logits(of_teacher, classes) == kept
