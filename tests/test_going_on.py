@@ -156,8 +156,8 @@ def test_signals_end_the_examination_of_a_test_split_that_is_open_and_nothing_wh
 def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage: Path, undisturbed: Path) -> None:
     """Trial actors are killed in each of three sessions, and the driver at the end of the first two."""
     chance, killed = random.Random(7), 0
-    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=10"]
-    begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "16"]
+    chaos = ["--set", "resources.concurrent_trials=2", "--set", "search.retries=9", "--set", "data.passes=6"]
+    begun = ["--name", "chaos", *SMALL, *chaos, "--trials", "10"]
     for session, arguments in enumerate([begun, ["--resume", "--name", "chaos"], ["--resume", "--name", "chaos"]]):
         process = subprocess.Popen(
             command(storage, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -167,9 +167,9 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
             family = list[psutil.Process]()
             for line in search.stdout:
                 family = psutil.Process(search.pid).children(recursive=True) if search.poll() is None else family
-                if " of 16 tried" in line and killed < 2 * (session + 1):
+                if " of 10 tried" in line and killed < 2 * (session + 1):
                     killed += kill_one(family, chance)
-                elif " of 16 tried" in line and session < 2:
+                elif " of 10 tried" in line and session < 2:
                     search.kill()
                     break
         _, alive = psutil.wait_procs([each for each in family if is_worker(each)], timeout=60)
@@ -177,7 +177,7 @@ def test_a_search_under_seeded_kills_ends_with_every_trial_accounted_for(storage
     assert search.returncode == 0
     found, rows = summary(storage / "chaos"), trials(storage / "chaos")
     assert found["status"] == "complete"
-    assert found["trials"]["total"] == found["trials"]["completed"] + found["trials"]["stopped"] == 16
+    assert found["trials"]["total"] == found["trials"]["completed"] + found["trials"]["stopped"] == 10
     assert len({row["trial"] for row in rows}) == len(rows)
     ends = Counter(
         each["trial_id"] for each in entries(storage / "chaos") if each["entry"] == "ended" and "trial_id" in each

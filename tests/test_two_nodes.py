@@ -21,7 +21,7 @@ from distill_tune.tuning.workers.ray_train_group import mailbox_here
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
 
-TRIALS = 40
+TRIALS = 20
 HERE = [*SMALL, "--set", "resources.concurrent_trials=2", "--trials", str(TRIALS)]
 
 

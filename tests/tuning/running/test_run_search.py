@@ -146,7 +146,7 @@ def test_what_is_raised_where_a_trial_ends_ends_the_search_and_is_told_as_it_is(
     where: str, lanes: int, tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = "promotion" if where == "note" else "asha"
-    conductor, context = searched(tmp_path, preparation, trials=12, scheduler=scheduler, lanes=lanes)
+    conductor, context = searched(tmp_path, preparation, places=1, trials=12, scheduler=scheduler, lanes=lanes)
     monkeypatch.setattr(conductor.study, where, Mock(side_effect=LookupError("of a sampler of my own")))
     with pytest.raises(LookupError, match="of a sampler of my own"):
         run_search(conductor, context)
@@ -155,7 +155,7 @@ def test_what_is_raised_where_a_trial_ends_ends_the_search_and_is_told_as_it_is(
 def test_what_a_judge_raises_ends_the_search_and_decides_on_no_trial(
     tmp_path: Path, preparation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conductor, context = searched(tmp_path, preparation, trials=12)
+    conductor, context = searched(tmp_path, preparation, places=1, trials=12)
     monkeypatch.setattr(conductor.judge, "passes_rung", Mock(side_effect=LookupError("of a scheduler of my own")))
     with pytest.raises(LookupError, match="of a scheduler of my own"):
         run_search(conductor, context)
