@@ -55,13 +55,13 @@ def _in_words(found: HowGood, name: str, section: TeacherConfig, dataset: Datase
     line = f"{f'teacher {name}'.rstrip()}: val/accuracy {found.accuracy:.4f}"
     if found.accuracy > found.commonest_class:
         return line
+    line += f", no better than always the commonest class ({found.commonest_class:.4f})"
     source, inputs, named = Teacher.of(section), "its inputs", ""
+    if source.trains_here:
+        return f"warning: {line}; train it longer, or with another learning rate"
     if isinstance(source, NetworkTeacher):
         table = f"{table_of(name)}.{dotted((section.source,))}"
         inputs += f" ({table}.mean and std)" if dataset.is_image else ""
         named = f"; if the teacher has another, name it in {table}.classes"
     suspects = f"its weights, {inputs}," if source.has_network else "the order of its rows (it must be the data's),"
-    return (
-        f"warning: {line}, no better than always the commonest class ({found.commonest_class:.4f}); check {suspects} "
-        f"and the order of its classes ({named_apart(dataset.classes)}{named})"
-    )
+    return f"warning: {line}; check {suspects} and the order of its classes ({named_apart(dataset.classes)}{named})"

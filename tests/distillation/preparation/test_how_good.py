@@ -58,6 +58,13 @@ def test_the_warning_names_the_keys_of_the_normalisation_only_for_images(
     assert f"{suspects} the order of its classes (" in warning
 
 
+def test_a_teacher_that_was_trained_here_is_to_be_trained_longer(tmp_path: Path) -> None:
+    """Its weights, its inputs and the order of its classes are this package's own."""
+    hopeless = {**TABLE["teacher"], "train": {"epochs": 1, "learning_rate": 1e-9}}
+    _, (warning,) = prepared(TABLE, hopeless, tmp_path)
+    assert warning.endswith("; train it longer, or with another learning rate")
+
+
 def test_the_summary_keeps_how_good_the_teacher_was_on_validation(tmp_path: Path) -> None:
     found, _ = prepared(TABLE, always_the_first(tmp_path, "of_rows"), tmp_path)
     labels = found.dataset.split("validation").labels
