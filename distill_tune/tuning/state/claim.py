@@ -14,8 +14,10 @@ from distill_tune.config import Space, load_space
 from distill_tune.distillation.cache.folders import FEATURES, VIEWS
 from distill_tune.distillation.materials.prepared import Prepared
 from distill_tune.errors import CacheError, ConfigError, DistillTuneError
+from distill_tune.export.lock_files import is_locked
 from distill_tune.export.result_folder import (
     CACHE,
+    MARK,
     SEARCH_TOML,
     free_after,
     is_default_name,
@@ -117,10 +119,13 @@ def _own(space: Space) -> dict[str, dict[str, str]]:
 
 
 def _new_logbook(folder: Path) -> Logbook:
+    held = HeldError(f"--name {folder.name}: {folder} holds another result; choose another name.")
+    if is_locked(folder / MARK):  # of a training that began while this search prepared
+        raise held
     logbook = Logbook(folder)
     if (folder / LOGBOOK).stat().st_size:
         logbook.release()
-        raise HeldError(f"--name {folder.name}: {folder} holds another result; choose another name.")
+        raise held
     return logbook
 
 

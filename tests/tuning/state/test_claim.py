@@ -16,6 +16,7 @@ from distill_tune.data.dataset import open_test
 from distill_tune.distillation.cache.folders import outputs_are_whole, outputs_folder
 from distill_tune.distillation.preparation.prepare import prepare
 from distill_tune.errors import ConfigError
+from distill_tune.export.claimed_folder import own_folder
 from distill_tune.export.result_folder import default_name
 from distill_tune.tuning.order import extended, taken_up
 from distill_tune.tuning.planning.fitting import Fitted
@@ -78,6 +79,18 @@ def test_searches_that_claim_one_default_name_have_a_folder_each_and_a_name_that
     with pytest.raises(HeldError, match="holds another result; choose another name"):
         Claim.of_new(folder, small_space, "")
     assert newest(tmp_path, Path("digits.toml"), is_finished=False).name.startswith(folder.name)
+
+
+def test_a_search_leaves_a_folder_alone_in_which_a_training_has_begun_since_it_looked(
+    tmp_path: Path, small_space: Space
+) -> None:
+    with own_folder(tmp_path, "a", Path("run.toml")) as folder:
+        before = list(folder.iterdir())
+        with pytest.raises(HeldError, match="holds another result; choose another name"):
+            Claim.of_new(folder, small_space, "")
+        claim = Claim.of_new(folder, small_space, "", is_named=False)
+        assert (claim.folder.name, list(folder.iterdir())) == ("a-2", before)
+        claim.logbook.release()
 
 
 def test_a_damaged_one_is_told_of_and_passed_over(tmp_path: Path) -> None:
