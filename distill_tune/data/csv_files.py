@@ -18,8 +18,8 @@ from distill_tune.paths import expanded
 if TYPE_CHECKING:
     import pandas as pd
 
-SEPARATORS = ",;\t|"
-"""The usual separators of a CSV file's columns."""
+_SEPARATORS = ",;\t|"
+"""The usual separators of columns."""
 _AS_IT_IS: dict[str, Any] = {"low_memory": False, "index_col": False, "compression": None}
 """How pandas reads all CSV files: each column has one type, none is an index, and nothing is unpacked because of the
 file's name: an unpacked file may still be called .csv.gz."""
@@ -54,9 +54,7 @@ def read_csv(path: str | Path, separator: str = ",", key: str | None = None, **o
 
 def _way_out(path: Path, separator: str, error: Exception, key: str | None) -> str:
     """Why lines do not fit the header: most often it has another of the usual separators."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline()
-    other = max(SEPARATORS, key=header.count)
+    header, other = _header(path), likely_separator(path)
     if separator not in header and other in header:
         name = json.dumps(other)  # as TOML writes a tab
         cure = "" if key is None else f"set {key} = {name}, or "
@@ -64,6 +62,16 @@ def _way_out(path: Path, separator: str, error: Exception, key: str | None) -> s
     said = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
     said = "a line is longer than the first" if said.startswith("Length of header") else said
     return f" ({said}); mend that line{'' if key is None else ', or name another separator'}."
+
+
+def likely_separator(path: Path) -> str:
+    """The most frequent of the usual separators in the header line."""
+    return max(_SEPARATORS, key=_header(path).count)
+
+
+def _header(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline()
 
 
 def with_words(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from distill_tune.data.column_notes import unfamiliar, words_for_gaps
-from distill_tune.data.csv_files import SEPARATORS, read_csv, with_words
+from distill_tune.data.csv_files import likely_separator, read_csv, with_words
 from distill_tune.data.encoder import TableEncoder
 from distill_tune.data.files import NPZ_INPUTS, check_names, existing, native, read_npy, read_npz
 from distill_tune.data.image_files import MODES, decoded, files_in, is_image, skipped
@@ -149,12 +149,7 @@ def _table(
 
 
 def _separator(path: Path) -> str:
-    """The most frequent of the usual separators in the header line."""
-    if not is_file(path):
-        return ","  # reading it will report what is wrong
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline()
-    return max(SEPARATORS, key=header.count)
+    return likely_separator(path) if is_file(path) else ","  # reading it will report what is wrong
 
 
 def _array(

@@ -10,7 +10,7 @@ _FEW_SEEDS = 3
 
 
 def caveat_sentences(summary: dict[str, Any]) -> list[str]:
-    """What makes the verdicts say little, to be read together with them: few seeds, or a teacher that knows nothing."""
+    """The sentences of one search; none if nothing has to be said."""
     return [*_few_seeds_sentences(summary), *_useless_teacher_sentences(summary)]
 
 

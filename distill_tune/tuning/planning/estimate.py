@@ -109,11 +109,11 @@ def _middles(space: Space, dataset: Dataset) -> Iterator[tuple[Config, nn.Module
     A family that the limits do not admit is never trained and left out; if they admit none, all are kept.
     """
     limits = Limits(space.config.limits, dataset)
-    found: list[Config] = []
+    found, within = list[Config](), list[Config]()
     for family in space.families:
         with suppress(ConfigError):
             found.append(_middle(space, limits, family))
-    within = [config for config in found if limits.excess(config).share <= 0]
+            within += [found[-1]] if limits.excess(found[-1]).share <= 0 else []
     for config in within or found:
         with suppress(ConfigError):
             yield config, student_on(Student.of(config.student), dataset)

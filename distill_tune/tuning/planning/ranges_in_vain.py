@@ -32,11 +32,11 @@ def without_ranges_in_vain(space: Space, dataset: Dataset, say: Callable[[str], 
 
 def _in_vain(space: Space, family: str, dataset: Dataset) -> dict[KeyPath, str]:
     """The ranges of a family without effect at any edge of its students, with the reasons."""
-    reasons = []
     if ":" in family:  # a custom family may use what the one that it extends does not
         return {}
+    reasons = []
     for values in edges_of(space, family):
-        with suppress(ConfigError):  # a custom family need not allow every edge
+        with suppress(ConfigError):  # ends of several ranges may break a rule together, which no trial needs to do
             reasons.append(Student.of(space.at(values).student).without_effect(dataset.input_shape))
     of_family = [path for path in space.ranges if path[:2] == ("student", family)]
     return {path: reasons[0][path[2]] for path in of_family if reasons and all(path[2] in each for each in reasons)}
